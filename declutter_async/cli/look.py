@@ -1,0 +1,174 @@
+"""`status`, `watch` and `check`: what is looked at costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import anyio
+
+from declutter_async import DeclutterSession, Status, StatusUpdate
+from declutter_async.cli.account import Account
+from declutter_async.cli.exit_codes import ExitCode, of_looks
+from declutter_async.cli.report import error_record
+from declutter_async.cli.screen import Screen
+from declutter_async.cli.signals import Interrupts
+from declutter_async.errors import (
+    BadRequest,
+    DeclutterError,
+    InvalidArgument,
+    KeyRefused,
+    NotFound,
+    RequestError,
+    UnknownUser,
+)
+
+_PATIENCE = 15.0  # seconds for which a single look waits out an outage: somebody sits there
+
+
+def checked_ids(ids: Iterable[str]) -> list[str]:
+    """The generation_ids, each once. Raises `InvalidArgument` with all that are none."""
+    good: dict[str, None] = {}
+    wrong: list[str] = []
+    for text in ids:
+        try:
+            good[str(uuid.UUID(text))] = None
+        except ValueError:
+            wrong.append(ascii(text[:100]))
+    if not good and not wrong:
+        raise InvalidArgument("there is no generation_id: give one or more, as `run` prints them")
+    if wrong:
+        raise InvalidArgument(f"no generation_id: {', '.join(wrong)}; expected UUIDs, as `run` prints them")
+    return list(good)
+
+
+async def show_status(ids: Iterable[str], *, account: Account, screen: Screen) -> ExitCode:
+    """One look at each, all at once; told in the order in which they were given."""
+    asked = checked_ids(ids)
+    async with account.session(outage_timeout=_PATIENCE) as session:
+        leaving = anyio.CancelScope()
+        updates: list[StatusUpdate] = []
+        with Interrupts(leaving.cancel), leaving:
+            updates = await asyncio.gather(*(_look(session, generation_id) for generation_id in asked))
+    last = {generation_id: StatusUpdate(generation_id) for generation_id in asked}
+    for update in updates:
+        last[update.generation_id] = update
+        _show(update, screen)
+    return _conclude(last, screen)
+
+
+async def watch_all(
+    ids: Iterable[str],
+    *,
+    account: Account,
+    screen: Screen,
+    timeout: float,  # noqa: ASYNC109 - of each generation; it detaches, and cancels nothing
+) -> ExitCode:
+    """Every change of each, until all have finished or Ctrl-C."""
+    asked = checked_ids(ids)
+    last = {generation_id: StatusUpdate(generation_id) for generation_id in asked}
+    async with account.session(generation_timeout=timeout) as session:
+        leaving = anyio.CancelScope()
+        with Interrupts(leaving.cancel), leaving:
+            async with session.watch(asked) as updates:
+                async for update in updates:
+                    last[update.generation_id] = update
+                    _show(update, screen)
+    if leaving.cancelled_caught and not screen.machine:
+        screen.note("Stopped watching; the generations run on, and nothing is lost.")
+    return _conclude(last, screen)
+
+
+async def check_account(*, account: Account, screen: Screen) -> ExitCode:
+    """Ask for a generation that cannot exist: the answer tells whether key and user are accepted, free of charge."""
+    accepted, error = True, None
+    async with account.session(outage_timeout=_PATIENCE) as session:
+        leaving = anyio.CancelScope()
+        with Interrupts(leaving.cancel), leaving:
+            try:
+                await session.get(uuid.uuid4())
+            except (NotFound, BadRequest):
+                pass
+            except RequestError as trouble:
+                accepted, error = False, trouble
+    if leaving.cancelled_caught:
+        raise KeyboardInterrupt
+    refused = isinstance(error, KeyRefused | UnknownUser)
+    code = ExitCode.ACCOUNT if refused else ExitCode.SOME_LEFT if error else ExitCode.DONE
+    if screen.machine:
+        screen.record(
+            {
+                "type": "summary",
+                "accepted": accepted if accepted or refused else None,
+                "error": error_record(error),
+                "exit_code": int(code),
+            }
+        )
+    elif error is None:
+        screen.result("The key and the user are accepted (asked free of charge).")
+        screen.note(
+            "How many photos are left is only known after the first one is spent: the service tells it then."
+        )
+        screen.next("declutter-async run URL... --out results")
+    elif refused:
+        screen.result(f"Refused: {error.message}")
+        screen.note(
+            "Look up the API key and the user id in the service's Developer Space, and set DECLUTTER_API_KEY and "
+            "DECLUTTER_USER_ID."
+        )
+        screen.next("declutter-async check")
+    else:
+        screen.result(f"Not known: {error.message}")
+        screen.next("declutter-async check   (again, once the service answers; is DECLUTTER_BASE_URL right?)")
+    return code
+
+
+async def _look(session: DeclutterSession, generation_id: str) -> StatusUpdate:
+    try:
+        state = await session.get(generation_id)
+    except DeclutterError as error:
+        return StatusUpdate(generation_id, error=error)
+    return StatusUpdate(generation_id, status=state.status, state=state)
+
+
+def _show(update: StatusUpdate, screen: Screen) -> None:
+    urls = update.state.urls if update.state else ()
+    if screen.machine:
+        screen.record(
+            {
+                "type": "status",
+                "generation_id": update.generation_id,
+                "status": update.status.value if update.status else None,
+                "urls": list(urls),
+                "error": error_record(update.error),
+            }
+        )
+        return
+    word = update.status.value if update.status else "?"
+    why = [update.error.message] if update.error else []
+    screen.result("  ".join([f"{word:<10}", update.generation_id, *urls, *why]))
+
+
+def _conclude(last: Mapping[str, StatusUpdate], screen: Screen) -> ExitCode:
+    code = of_looks(last.values())
+    if screen.machine:
+        kinds = Counter(update.status.value if update.status else "?" for update in last.values())
+        screen.record(
+            {"type": "summary", "generations": len(last), "statuses": kinds, "exit_code": int(code)}
+        )
+        return code
+    open_ids = [i for i, update in last.items() if update.status is None or not update.status.finished]
+    failed = [i for i, update in last.items() if update.status is Status.FAILED]
+    if code is ExitCode.ACCOUNT:
+        screen.next("declutter-async check")
+    elif open_ids:
+        screen.next(shlex.join(["declutter-async", "watch", *open_ids]))
+    elif failed:
+        screen.note("What is FAILED is refunded by the service, and may be submitted again.")
+        screen.next("declutter-async run URL... --out results   (the photos that failed)")
+    else:
+        screen.next("fetch the pictures from the URLs above; they may expire, and `status` gives new ones")
+    return code
