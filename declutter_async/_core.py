@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Collection, Mapping
+from typing import TypeVar
 
 from declutter_async import _wire
 from declutter_async._in_flight import InFlight
@@ -16,12 +17,13 @@ from declutter_async._throttle import Gate, Pass
 from declutter_async._transport import Exchange, Transport
 from declutter_async._watch import wait_for
 from declutter_async._watcher import Watcher
-from declutter_async.errors import RateLimited, RequestError, SessionMisuse, UnreadableAnswer
+from declutter_async.errors import DeclutterError, RateLimited, RequestError, SessionMisuse, UnreadableAnswer
 from declutter_async.events import Detached, Event, Retried
 from declutter_async.models import JSON, Generation, GenerationState, Photo, Status
 from declutter_async.outcomes import StatusUpdate
 from declutter_async.storage import MAX_RESULT
 
+E = TypeVar("E", bound=DeclutterError)
 _logger = logging.getLogger("declutter_async")
 _WORDS_LOGGED = 100  # unknown status words, each logged once; more are not told apart
 
@@ -76,7 +78,9 @@ class Core:
 
     async def close(self) -> None:
         """Wait for the answers to paid requests on the way, end every watch, close every connection."""
-        self._in_flight.shut(SessionMisuse("the session is closed"))
+        closed = SessionMisuse("the session is closed")
+        self._gate.shut(closed)
+        self._in_flight.shut(closed)
         await self._submitter.close()
         await self.watcher.close(
             lambda generation_id: SessionMisuse(
@@ -120,7 +124,7 @@ class Core:
         while True:
             try:
                 leave = await self._gate.enter(paid=False)
-            except RequestError as error:
+            except DeclutterError as error:
                 raise _paid_for(error, generation_id) from None
             result = await self._look_once(generation_id, body, leave)
             if isinstance(result, GenerationState):
@@ -227,7 +231,7 @@ class Core:
                     _logger.exception("an observer failed; its further failures are not logged")
 
 
-def _paid_for(error: RequestError, generation_id: str) -> RequestError:
+def _paid_for(error: E, generation_id: str) -> E:
     """The error of a read: whatever it is, the generation has been paid for."""
     error.generation_id = generation_id
     error.money = "spent"

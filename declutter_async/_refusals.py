@@ -28,7 +28,8 @@ MAX_MESSAGE = 500
 
 def read_refusal(answer: Answer, call: Call, *, secret: str, now: datetime | None = None) -> RequestError:
     """The error that an answer outside 2xx stands for."""
-    message = service_message(answer.body, secret=secret)
+    # Of a body that is cut short nothing is quoted: it may end in the middle of an echoed key.
+    message = "" if answer.trouble else service_message(answer.body, secret=secret)
     cls = _error_class(answer.status, call, message)
     said = f": {message}" if message else ""
     return cls(

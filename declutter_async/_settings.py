@@ -41,7 +41,7 @@ class Settings:
     polling: PollingPolicy
     observers: tuple[Observer, ...]
     connector: ConnectorFactory | None
-    proxy: str | None
+    proxy: str | None = attrs.field(repr=False)
     trust_env: bool
     trace_configs: tuple[aiohttp.TraceConfig, ...]
 

@@ -246,7 +246,7 @@ def _uncertain(submission: Submission, exchange: Exchange, error: RequestError) 
         ", but its broken answer shows an id" if shown else ""
     )
     return SubmissionUncertain(
-        f"{submission.call}: {what}: {error.message}",
+        f"{what}: {error.message}",
         status=error.status,
         service_message=error.service_message,
         generation_id=shown,

@@ -183,9 +183,7 @@ class Watcher:
                 finally:
                     timer.cancel()
         finally:
-            if self._promise is not None:
-                self._gate.withdraw(self._promise)
-                self._promise = None
+            self._withdraw_promise()
 
     def _start_looks(self) -> float:
         """Start every look that is due and may go. Returns the seconds until the next is due."""
@@ -193,10 +191,12 @@ class Watcher:
             due, generation_id = first
             wait = due - self._loop.time()
             if wait > 0:
+                self._withdraw_promise()
                 return wait
             if len(self._looks) >= self._looks_at_once or (leave := self._pass()) is None:
                 return math.inf  # a look that ends, or the gate, wakes the task
             self._start(self._watched[generation_id], leave)
+        self._withdraw_promise()
         return math.inf
 
     def _pass(self) -> Pass | None:
@@ -213,6 +213,12 @@ class Watcher:
         answer = self._promise.result()
         self._promise = None
         return answer if isinstance(answer, Pass) else None
+
+    def _withdraw_promise(self) -> None:
+        """Nothing is due any more: a pass kept for later would be one that nobody else gets."""
+        if self._promise is not None:
+            self._gate.withdraw(self._promise)
+            self._promise = None
 
     def _start(self, watched: _Watched, leave: Pass) -> None:
         self._due.discard(watched.generation_id)

@@ -328,6 +328,8 @@ class DeclutterSession:
         check_count("reserve", reserve, at_least=0)
         if budget is not None:
             check_count("budget", budget, at_least=0)
+        if save_to is not None and not isinstance(save_to, str | PathLike):
+            raise InvalidArgument(f"save_to is {type(save_to).__name__}, expected a folder: a str or a Path")
         store = None if save_to is None else FolderStore(Path(save_to))
         return Batch(core, photos, limits=limits, store=store)
 

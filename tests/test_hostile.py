@@ -261,9 +261,6 @@ async def test_what_follows_an_answer_on_the_connection_is_not_taken_for_the_nex
             assert state.urls == ()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an error body that is cut in the middle of the key shows its first half"
-)
 @pytest.mark.parametrize("length", [30, 35, 50])
 async def test_an_error_body_that_is_cut_in_the_key_shows_no_half_of_it(length: int) -> None:
     body = json.dumps({"error": f"bad key {KEY}"}).encode()[:length]

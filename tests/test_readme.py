@@ -24,7 +24,7 @@ def example(name: str) -> str:
 
 async def run_main(code: str) -> None:
     names: dict[str, Any] = {}
-    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
+    exec(compile(code, "README.md", "exec"), names)
     await names["result"]
 
 

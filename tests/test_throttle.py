@@ -558,7 +558,6 @@ async def test_thirty_two_tasks_that_meet_a_limit_together_pause_once() -> None:
     assert len(server.requests) == 64
 
 
-@pytest.mark.xfail(strict=True, reason="Core.close does not shut the gate yet")
 @pytest.mark.anyio
 @pytest.mark.usefixtures("no_task_left")
 async def test_closing_a_session_ends_whoever_waits_at_its_gate() -> None:
@@ -574,7 +573,6 @@ async def test_closing_a_session_ends_whoever_waits_at_its_gate() -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the watcher keeps a pass that it has no use for any more")
 @pytest.mark.anyio
 @pytest.mark.usefixtures("no_task_left")
 async def test_a_watch_that_was_dropped_in_an_outage_does_not_keep_the_gate_closed() -> None:

@@ -363,22 +363,24 @@ async def test_thousands_watched_are_one_timer_and_one_task(desk: Desk, service:
     count, at_once = 10_000, 16
     ids = [desk.new("PROCESSING") for _ in range(count)]
     loop = asyncio.get_running_loop()
-    async with service.session(polling=FixedPolling(5.0), max_connections=at_once) as session:
-        async with session.watch(ids) as updates:
-            for _ in range(count):
-                await anext(updates)
-            tracemalloc.start()
-            await asyncio.sleep(0.5)
-            gc.collect()
-            start = tracemalloc.get_traced_memory()[0]
-            for _ in range(10):
-                await asyncio.sleep(0.2)
-                assert len(_our_tasks()) <= at_once + 1
-                mine = [h for h in loop._scheduled if "Watcher" in repr(h) or "Event.set" in repr(h)]  # type: ignore[attr-defined]
-                assert sum(not handle.cancelled() for handle in mine) <= 1
-            gc.collect()
-            growth = tracemalloc.get_traced_memory()[0] - start
-            tracemalloc.stop()
+    async with (
+        service.session(polling=FixedPolling(5.0), max_connections=at_once) as session,
+        session.watch(ids) as updates,
+    ):
+        for _ in range(count):
+            await anext(updates)
+        tracemalloc.start()
+        await asyncio.sleep(0.5)
+        gc.collect()
+        start = tracemalloc.get_traced_memory()[0]
+        for _ in range(10):
+            await asyncio.sleep(0.2)
+            assert len(_our_tasks()) <= at_once + 1
+            mine = [h for h in loop._scheduled if "Watcher" in repr(h) or "Event.set" in repr(h)]  # type: ignore[attr-defined]
+            assert sum(not handle.cancelled() for handle in mine) <= 1
+        gc.collect()
+        growth = tracemalloc.get_traced_memory()[0] - start
+        tracemalloc.stop()
     assert growth < 2**20
 
 

@@ -16,8 +16,8 @@ Ints = NDArray[np.intp]
 _SMALL_SIDE = 240  # pixels of the longer side at which patches are compared
 _LEVELS = (0.5, 1.0)  # of the small copy, from rough to fine
 _RADIUS = 2  # of a patch, in pixels of the level
-_ROUNDS = 2  # of matching and averaging at each level
-_SWEEPS = 4  # of propagation and random search in each round
+_ROUNDS = 1  # of matching and averaging at each level
+_SWEEPS = 3  # of propagation and random search in each round
 # Squared grey levels that a source costs for lying higher or lower, and aside, by the whole of the picture.
 _UP, _ASIDE = 60_000.0, 13_000.0
 _REACH = 3  # pixels that the first fill looks around

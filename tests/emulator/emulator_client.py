@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds; the test's own time limit ends it if it never does."""
-    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+    while not condition():
         await asyncio.sleep(0.002)
 
 
