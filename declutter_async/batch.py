@@ -12,6 +12,7 @@ import attrs
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from declutter_async._early_end import EarlyEnd, kind_of_refusal
 from declutter_async._photo_source import read_photos
 from declutter_async._purse import Purse
 from declutter_async._records import MemoryRecords, Records
@@ -23,22 +24,15 @@ from declutter_async.errors import (
     GenerationFailed,
     GenerationTimeout,
     InvalidArgument,
-    KeyRefused,
-    NoPhotosLeft,
     NotSubmitted,
-    RequestError,
-    RequestRefused,
     SessionMisuse,
     SubmissionUncertain,
-    UnknownUser,
     UnreadableAnswer,
 )
 from declutter_async.events import Event, Settled
 from declutter_async.models import Generation, GenerationState, Photo, Status
 from declutter_async.outcomes import Outcome, OutcomeKind, Progress, StatusUpdate
 
-_DOOMS_ALL = (KeyRefused, UnknownUser, NoPhotosLeft)
-_IDENTICAL_REFUSALS = 20  # in a row, and nothing else: then something is wrong with all of them
 _STOPPED_SOURCE = 1.0  # seconds that a stopped batch waits for the next photo of an async source
 
 
@@ -121,8 +115,7 @@ class Batch:
         self._tally = Tally(total=len(photos) if isinstance(photos, Sized) else None)
         self._places = anyio.Semaphore(limits.in_flight)
         self._ended_by: NotSubmitted | None = None
-        self._last_refusal: tuple[object, ...] = ()
-        self._refusals = 0
+        self._early_end = EarlyEnd()
         self._submissions: set[Submission] = set()
         self._changed = anyio.Event()
         self._source_scope = anyio.CancelScope()
@@ -201,7 +194,8 @@ class Batch:
                         self._tally.read += 1
             except Exception as error:  # noqa: BLE001 - the caller's source; raised when all outcomes are read
                 self._source_failure = error
-            self._tally.total = self._tally.read
+            if self._tally.total is None or self._ended_by is None:
+                self._tally.total = self._tally.read
 
     def _source_goes_on(self) -> None:
         """The source has delivered: a stopped batch waits for its next photo anew."""
@@ -270,7 +264,7 @@ class Batch:
                 return uncertain
             return await self._finish_or_detach(uncertain, error.generation_id)
         except DeclutterError as error:
-            return Outcome(photo=photo, kind=self._kind_of_refusal(error), error=error, attempts=attempt - 1)
+            return Outcome(photo=photo, kind=kind_of_refusal(error), error=error, attempts=attempt - 1)
         submitted = Outcome(photo=photo, kind=OutcomeKind.UNFINISHED, generation=generation, attempts=attempt)
         return await self._finish_or_detach(submitted, generation.generation_id)
 
@@ -294,17 +288,17 @@ class Batch:
             else:
                 purse.accepted()
                 await self._records.submitted(photo, error.generation_id, None)
-            self._refusals = 0
+            self._early_end.accepted()
             raise
         except DeclutterError as error:
             purse.not_accepted()
-            self._consider(error)
+            self._end(self._early_end.not_accepted(error))
             raise
         finally:
             self._submissions.discard(submission)
             self._something_changed()
         purse.accepted()
-        self._refusals = 0
+        self._early_end.accepted()
         return generation
 
     async def _finish(self, submitted: Outcome, generation_id: str) -> Outcome:
@@ -331,8 +325,7 @@ class Batch:
         return await save_results(submitted, self._store, self._engine)
 
     def _not_finished(self, submitted: Outcome, error: DeclutterError | None) -> Outcome:
-        if isinstance(error, _DOOMS_ALL):
-            self._consider(error)
+        self._end(self._early_end.looked(error))
         seen = isinstance(error, GenerationTimeout) and error.state is not None
         if submitted.kind is OutcomeKind.UNCERTAIN and not seen:
             return submitted  # an id of a broken answer that no look has confirmed proves nothing
@@ -363,26 +356,9 @@ class Batch:
         self._changed.set()
         self._changed = anyio.Event()
 
-    def _kind_of_refusal(self, error: DeclutterError) -> OutcomeKind:
-        # Refused is FAILED. What was never sent, or met a refusal of the account itself, was never submitted.
-        refused = isinstance(error, InvalidArgument | RequestRefused) and not isinstance(error, _DOOMS_ALL)
-        return OutcomeKind.FAILED if refused else OutcomeKind.SKIPPED
-
-    def _consider(self, error: DeclutterError) -> None:
-        """Whether a refusal dooms every other photo, too."""
-        if isinstance(error, _DOOMS_ALL):
-            self._end(_because("not submitted: the account was refused", "account", error))
-        elif isinstance(error, RequestError):
-            identity = (type(error), error.status, error.service_message)
-            self._refusals = self._refusals + 1 if identity == self._last_refusal else 1
-            self._last_refusal = identity
-            if self._refusals >= _IDENTICAL_REFUSALS:
-                message = f"not submitted: {self._refusals} photos in a row were refused alike"
-                self._end(_because(message, "refusals", error))
-
-    def _end(self, why: NotSubmitted) -> None:
-        """Submit no more: what is not on the way yet is withdrawn."""
-        if self._ended_by is None:
+    def _end(self, why: NotSubmitted | None) -> None:
+        """If there is a reason, submit no more: what is not on the way yet is withdrawn."""
+        if why is not None and self._ended_by is None:
             self._ended_by = why
             for submission in list(self._submissions):
                 submission.withdraw(why)
@@ -391,9 +367,3 @@ class Batch:
     def _detach(self, generation_id: str | None) -> None:
         if generation_id is not None:
             self._engine.detach(generation_id)
-
-
-def _because(message: str, reason: str, error: RequestError) -> NotSubmitted:
-    left_out = NotSubmitted(f"{message}: {error.message}", reason=reason)
-    left_out.__cause__ = error
-    return left_out

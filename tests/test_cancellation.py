@@ -10,10 +10,10 @@ from typing import Any
 import anyio
 import pytest
 from aiohttp import web
+from answering_service import Service, run_service
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import Service, run_service
 from declutter_async import DeclutterSession, OutcomeKind
 from declutter_async.errors import DeclutterError, SessionMisuse
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"models", "_version", "_durations", "_look_plan", "_balance", "_purse", "_schedule"},
     {"errors"},
     {"outcomes", "polling", "_retry", "_in_flight", "storage"},
-    {"events", "_wire", "_tally", "_records", "_photo_source"},
+    {"events", "_wire", "_tally", "_records", "_photo_source", "_early_end"},
     {"_refusals", "_throttle", "_saving"},
     {"_transport", "_watcher"},
     {"_watch", "_settings", "_submission"},
@@ -37,6 +37,7 @@ APART = {"emulator"}  # imports nothing of ours, so that the two cannot be wrong
 
 PURE = {
     "_balance",
+    "_early_end",
     "_durations",
     "_look_plan",
     "_purse",

@@ -15,9 +15,9 @@ from typing import Any
 import anyio
 import pytest
 from aiohttp import web
+from answering_service import KEY, USER, Service, run_service
 
 import declutter_async
-from conftest import KEY, USER, Service, run_service
 from declutter_async import DeclutterSession, Generation, Photo, Status
 from declutter_async.emulator import Behaviour, Emulator, LogNormal
 from declutter_async.errors import (

@@ -13,8 +13,8 @@ import anyio
 import attrs
 import pytest
 from aiohttp import web
+from answering_service import Service
 
-from conftest import Service
 from declutter_async import DeclutterSession, FixedPolling, GenerationState, Status, StatusUpdate
 from declutter_async.emulator import Behaviour, Emulator, Fixed
 from declutter_async.errors import (

@@ -68,10 +68,17 @@ class Report:
         return tuple(dict.fromkeys([*self.unfinished, *self.detached]))
 
     @property
+    def unread(self) -> int:
+        """Photos that a stopped batch did not even read, where their number is known."""
+        if self.progress is None or self.progress.total is None:
+            return 0
+        return max(self.progress.total - self.progress.read, 0)
+
+    @property
     def exit_code(self) -> ExitCode:
         """The code of the whole."""
         kinds = self.kinds | {OutcomeKind.UNCERTAIN: len(self.uncertain) + self.unanswered}
-        cut_short = self.left or self.trouble is not None
+        cut_short = self.left or self.trouble is not None or self.unread > 0
         return of_batch(
             kinds, detached=len(self.detached), refused=self.refusal is not None, cut_short=cut_short
         )
@@ -96,6 +103,8 @@ class Report:
         """The account for people, without the next command."""
         seconds = self.progress.seconds if self.progress else 0.0
         yield f"{photos(self.kinds.total())} in {duration(seconds)}: {counted(self.kinds) or 'none has an outcome'}"
+        if self.unread:
+            yield f"{photos(self.unread)} skipped before being read: nothing is spent for them"
         if self.progress is not None:
             yield f"Money: {money(self.progress)}"
         if self.trouble is not None:

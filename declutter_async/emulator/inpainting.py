@@ -6,12 +6,8 @@ here for all pixels at once), and taken back to full size with the fine texture 
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.intp]
+from declutter_async.emulator.arrays import Bools, Bytes, Floats, Ints
 
 _SMALL_SIDE = 240  # pixels of the longer side at which patches are compared
 _LEVELS = (0.5, 1.0)  # of the small copy, from rough to fine
@@ -41,9 +37,10 @@ def fill_holes(image: Bytes, hole: Bools) -> Bytes:
     small, known = _shrink(image.astype(np.float32), (~wide).astype(np.float32), size)
     filled_small, sources = _complete(small, known < 0.5)  # mostly hole
     filled = _enlarge(image, small, filled_small, sources)
-    soft = np.maximum(cv2.GaussianBlur(wide.astype(np.float32), (0, 0), reach), wide)
+    soft = np.maximum(np.asarray(cv2.GaussianBlur(wide.astype(np.float32), (0, 0), reach)), wide)
     soft[~_dilate(wide, 2 * reach)] = 0
-    return cv2.convertScaleAbs(image + (filled - image) * soft[..., None])
+    mixed = image + (filled - image) * soft[..., None]
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
 def _dilate(mask: Bools, radius: int) -> Bools:
@@ -53,25 +50,27 @@ def _dilate(mask: Bools, radius: int) -> Bools:
 
 def _shrink(image: Floats, known: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
     """Image and known share at `size` (width, height); only known pixels count, and the rest is spread from them."""
-    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(image * known[..., None], size, interpolation=cv2.INTER_AREA)
-    return _spread(total, weight), weight
+    weight = _resize(known, size, cv2.INTER_AREA)
+    return _spread(_resize(image * known[..., None], size, cv2.INTER_AREA), weight), weight
+
+
+def _resize(image: Floats, size: tuple[int, int], way: int) -> Floats:
+    """`image` at `size` (width, height); one row, column or channel stays an axis of its own."""
+    resized = np.asarray(cv2.resize(image, size, interpolation=way), np.float32)
+    return resized.reshape(size[1], size[0], *image.shape[2:])
 
 
 def _spread(total: Floats, weight: Floats) -> Floats:
     """Weighted sums into averages; where nothing is known, those of the coarser level (pull, then push)."""
     height, width = weight.shape
-    average = total / np.maximum(weight, 1e-6)[..., None]
+    average: Floats = total / np.maximum(weight, 1e-6)[..., None]
     if (weight > 0).all() or max(height, width) <= 1:
         return average
     half = (width + 1) // 2, (height + 1) // 2
-    coarser = _spread(
-        cv2.resize(total, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], 3),
-        cv2.resize(weight, half, interpolation=cv2.INTER_AREA),
-    )
-    pushed = cv2.resize(coarser, (width, height), interpolation=cv2.INTER_LINEAR)
+    coarser = _spread(_resize(total, half, cv2.INTER_AREA), _resize(weight, half, cv2.INTER_AREA))
     share = np.minimum(weight, 1.0)[..., None]
-    return average * share + pushed * (1 - share)
+    mixed: Floats = average * share + _resize(coarser, (width, height), cv2.INTER_LINEAR) * (1 - share)
+    return mixed
 
 
 def _complete(image: Floats, hole: Bools) -> tuple[Floats, Ints]:
@@ -86,8 +85,8 @@ def _complete(image: Floats, hole: Bools) -> tuple[Floats, Ints]:
         if number == 0:
             guess, sources = _guess(scene, gap)
         else:
-            enlarged = cv2.resize(guess, size, interpolation=cv2.INTER_LINEAR).reshape(scene.shape)
-            guess, sources = np.where(gap[..., None], enlarged, scene), _resample(sources, gap.shape)
+            guess = np.where(gap[..., None], _resize(guess, size, cv2.INTER_LINEAR), scene)
+            sources = _resample(sources, gap.shape)
         for _ in range(_ROUNDS):
             guess, sources = _improve(guess, gap, sources, rng)
     return guess, sources
@@ -95,17 +94,17 @@ def _complete(image: Floats, hole: Bools) -> tuple[Floats, Ints]:
 
 def _places(shape: tuple[int, ...]) -> Ints:
     """The (row, column) of each pixel."""
-    return np.stack(np.indices(shape), axis=-1)
+    return np.moveaxis(np.indices(shape), 0, -1).copy()
 
 
 def _resample(sources: Ints, shape: tuple[int, ...]) -> Ints:
     """`sources` for an image of another size."""
-    rows = np.linspace(0, sources.shape[0] - 1, shape[0]).round().astype(int)
-    columns = np.linspace(0, sources.shape[1] - 1, shape[1]).round().astype(int)
-    here = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
-    ratio = np.array([shape[0] / sources.shape[0], shape[1] / sources.shape[1]])
-    shifts: Ints = np.rint((sources[rows][:, columns] - here) * ratio).astype(int)
-    return _places(shape) + shifts
+    old = np.array(sources.shape[:2])
+    ratio = np.array(shape) / old
+    nearest = np.minimum(_places(shape) / ratio, old - 1).astype(np.intp)
+    shifts = (sources - _places(sources.shape[:2]))[nearest[..., 0], nearest[..., 1]]
+    resampled: Ints = _places(shape) + np.rint(shifts * ratio).astype(np.intp)
+    return resampled
 
 
 def _usable(gap: Bools) -> Bools:
@@ -119,9 +118,9 @@ def _guess(image: Floats, gap: Bools) -> tuple[Floats, Ints]:
     """A first, smooth fill of `gap` (Telea, 2004), and for each of its pixels the place that looks most like it."""
     sources = _places(gap.shape)
     rough = cv2.inpaint(cv2.convertScaleAbs(image), gap.astype(np.uint8), _REACH, cv2.INPAINT_TELEA)
-    guess = np.where(gap[..., None], rough.reshape(image.shape).astype(np.float32), image)
+    guess = np.where(gap[..., None], np.asarray(rough, np.float32).reshape(image.shape), image)
     choices, targets = np.argwhere(_usable(gap)), np.argwhere(gap)
-    if len(choices) > 0:
+    if len(choices) > 0 and len(targets) > 0:
         patches = _patches(guess)
         given = patches[choices[:, 0], choices[:, 1]].reshape(len(choices), -1)
         squares = np.einsum("ij,ij->i", given, given)
@@ -135,16 +134,18 @@ def _guess(image: Floats, gap: Bools) -> tuple[Floats, Ints]:
 def _remoteness(sources: Ints, targets: Ints, shape: tuple[int, ...]) -> Floats:
     """What it costs that a source lies elsewhere: near looks alike, and more so at the same height."""
     away = np.abs(sources - targets)
-    return (away[..., 0] * np.float32(_UP / shape[0]) + away[..., 1] * np.float32(_ASIDE / shape[1])).astype(
-        np.float32
-    )
+    cost: Floats = away.astype(np.float32) @ np.array([_UP / shape[0], _ASIDE / shape[1]], np.float32)
+    return cost
 
 
 def _patches(image: Floats) -> Floats:
     """The patch around each pixel: (rows, columns, 3, side, side)."""
-    padded = cv2.copyMakeBorder(image, *[_RADIUS] * 4, cv2.BORDER_REFLECT_101)
     side = 2 * _RADIUS + 1
-    return np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))  # type: ignore[no-any-return]
+    return np.lib.stride_tricks.sliding_window_view(_padded(image), (side, side), axis=(0, 1))
+
+
+def _padded(image: Floats) -> Floats:
+    return np.pad(image, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="reflect")
 
 
 def _improve(guess: Floats, gap: Bools, sources: Ints, rng: np.random.Generator) -> tuple[Floats, Ints]:
@@ -154,7 +155,7 @@ def _improve(guess: Floats, gap: Bools, sources: Ints, rng: np.random.Generator)
     choices = np.argwhere(allowed)
     if len(choices) == 0:
         return guess, sources
-    padded = cv2.copyMakeBorder(guess, *[_RADIUS] * 4, cv2.BORDER_REFLECT_101)
+    padded = _padded(guess)
     targets = np.argwhere(_dilate_square(gap, side))
     sources = _match(_patches(guess), allowed, choices, targets, sources, rng)
     total = np.zeros_like(padded)
@@ -217,10 +218,9 @@ def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints) -> Floa
     height, width = image.shape[:2]
     size = width, height
     scale = np.array([height / small.shape[0], width / small.shape[1]], np.float32)
-    shift = (sources - np.stack(np.indices(small.shape[:2]), axis=-1)).astype(np.float32) * scale
-    shift = cv2.resize(shift, size, interpolation=cv2.INTER_NEAREST)
-    rows, columns = np.indices((height, width), dtype=np.float32)
-    detail = image - cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    shift = _resize((sources - _places(small.shape[:2])).astype(np.float32) * scale, size, cv2.INTER_NEAREST)
+    rows, columns = _places(image.shape[:2]).transpose(2, 0, 1).astype(np.float32)
+    detail = image - _resize(small, size, cv2.INTER_LINEAR)
     moved = cv2.remap(
         detail,
         columns + shift[..., 1],
@@ -228,4 +228,4 @@ def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints) -> Floa
         cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return cv2.resize(filled, size, interpolation=cv2.INTER_LINEAR) + moved
+    return _resize(filled, size, cv2.INTER_LINEAR) + np.asarray(moved, np.float32)

@@ -1,6 +1,7 @@
 """Clutter of rendered rooms: what goes when a room is tidied. Sizes in metres; each thing stands on y = 0."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,10 @@ def _seed(rng: Rng) -> int:
 def carton(rng: Rng) -> Item:
     """A cardboard box or, as often, a printed one of a shop or a mover; taped or open."""
     w, h, d = (float(rng.uniform(low, high)) / 2 for low, high in ((0.28, 0.44), (0.2, 0.34), (0.26, 0.38)))
-    color = _any(rng, (_CARDBOARD, tone(_CARDBOARD, 1.12), (170, 110, 40), (60, 60, 180), (50, 170, 220), (110, 140, 50)))
+    color = _any(
+        rng,
+        (_CARDBOARD, tone(_CARDBOARD, 1.12), (170, 110, 40), (60, 60, 180), (50, 170, 220), (110, 140, 50)),
+    )
     paper = Material(texture=cloth(rng, color, 0.02), tile=0.4)
     solids: list[Solid] = [box((-w, w), (0, 2 * h), (-d, d), paper, 0.008)]
     mark = Material(texture=print_(rng, color), tile=0)
@@ -66,10 +70,8 @@ def clothes(rng: Rng) -> Item:
     count, spread = int(rng.integers(4, 8)), float(rng.uniform(0.16, 0.28))
     for number in range(count):
         stuff = _any(rng, _CLOTHES)
-        if rng.random() < 0.25:
-            texture = stripes(stuff, _any(rng, _CLOTHES), 8)
-        else:
-            texture = cloth(rng, stuff, 0.06)
+        striped = rng.random() < 0.25
+        texture = stripes(stuff, _any(rng, _CLOTHES), 8) if striped else cloth(rng, stuff, 0.06)
         material = Material(texture=texture, tile=0.25, bump=0.75)
         x, z = (float(value) for value in rng.normal(0, spread * (1 - number / count), 2))
         radii = float(rng.uniform(0.16, 0.28)), float(rng.uniform(0.06, 0.1)), float(rng.uniform(0.14, 0.24))
@@ -103,7 +105,7 @@ def ball(rng: Rng) -> Item:
     texture = stripes(_any(rng, _TOYS), _any(rng, (*_TOYS, (236, 238, 240))), int(rng.integers(2, 5)))
     sphere = Blob(
         (0, radius, 0),
-        (radius,) * 3,
+        (radius, radius, radius),
         Material(texture=texture, tile=radius * 4),
         rotation(*rng.uniform(0, 6, 3)),
     )
@@ -219,7 +221,9 @@ def shoes(rng: Rng) -> Item:
 
 def bag(rng: Rng) -> Item:
     """A full plastic bag, tied up."""
-    color = _any(rng, ((214, 196, 150), (44, 42, 42), (62, 62, 190), (150, 100, 40), (80, 150, 60), (60, 190, 230)))
+    color = _any(
+        rng, ((214, 196, 150), (110, 62, 34), (62, 62, 190), (150, 100, 40), (80, 150, 60), (60, 190, 230))
+    )
     film = Material(color=color, bump=0.7)
     size = float(rng.uniform(0.8, 1.15))
     body = Blob(
@@ -251,9 +255,9 @@ def cable(rng: Rng) -> Item:
     wobble = rng.uniform(0.6, 1.4, 2)
     x = 0.3 * np.sin(steps * 6.28 * turns) * wobble[0] * (0.4 + steps)
     z = 0.2 * np.cos(steps * 6.28 * turns * 0.8) * wobble[1] + 0.25 * (steps - 0.5)
-    black = Material(color=_any(rng, ((30, 30, 32), (225, 226, 228), (40, 90, 220))))
+    black = Material(color=_any(rng, ((40, 40, 200), (200, 90, 30), (40, 90, 220))))
     solids: list[Solid] = []
-    for (x0, x1), (z0, z1) in zip(zip(x, x[1:], strict=False), zip(z, z[1:], strict=False), strict=True):
+    for (x0, x1), (z0, z1) in zip(pairwise(x), pairwise(z), strict=True):
         long = float(np.hypot(x1 - x0, z1 - z0)) / 2 + 0.006
         angle = float(np.arctan2(-(z1 - z0), x1 - x0))
         solids.append(
@@ -291,7 +295,7 @@ def papers(rng: Rng) -> Item:
     solids: list[Solid] = []
     for number in range(int(rng.integers(4, 9))):
         x, z = (float(value) for value in rng.uniform(-0.2, 0.2, 2))
-        color = (226, 230, 232) if rng.random() < 0.5 else _any(rng, _COVERS)
+        color = (226, 230, 232) if rng.random() < 0.3 else _any(rng, _COVERS)
         sheet = Material(color=color)
         solids.append(
             Box((x, 0.004 + 0.002 * number, z), (0.105, 0.003, 0.148), sheet, float(rng.uniform(0, 3)), 0.001)

@@ -3,8 +3,9 @@
 import attrs
 import numpy as np
 
+from declutter_async.emulator.arrays import Bytes
 from declutter_async.emulator.room_items import Item, Top, box, item, rotation
-from declutter_async.emulator.room_raster import Blob, Box, Bytes, Cylinder, Material, Solid, Vector
+from declutter_async.emulator.room_raster import Blob, Box, Cylinder, Material, Solid, Vector
 from declutter_async.emulator.room_textures import Rng, art, cloth, doors, folds, grain, spines, tone, view
 
 
@@ -118,9 +119,7 @@ def bed(rng: Rng, style: Style, width: float) -> Item:
             )
         )
     shadow = box((-half, half), (0.1, 0.5), (-1.0, 1.0), wood, 0.05)
-    return item(
-        solids, [shadow, solids[1]], (Top((0, 0.585, -0.3), (half - 0.15, 0.5)),), (half + 0.06, 1.07)
-    )
+    return item(solids, [shadow, solids[1]], (Top((0, 0.56, 0.05), (half - 0.1, 0.32)),), (half + 0.06, 1.07))
 
 
 def cabinet(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from declutter_async.emulator.room_light import Occluder
 from declutter_async.emulator.room_raster import Blob, Box, Cylinder, Material, Solid, Vector
@@ -104,10 +105,11 @@ def place(thing: Item, at: Vector, yaw: float = 0.0) -> Item:
     )
 
 
-def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """Rotation by `roll` around z, then `pitch` around x, then `yaw` around y (radians)."""
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
     around_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     around_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     around_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return around_y @ around_x @ around_z
+    turn: NDArray[np.float64] = around_y @ around_x @ around_z
+    return turn

@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
+from declutter_async.emulator.arrays import Bools, Bytes, Floats
+
 Vector = tuple[float, float, float]
 Field = tuple[Floats, Floats, Floats]
 Window = tuple[slice, slice]
@@ -100,7 +99,8 @@ class Camera:
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         turn = np.array([[cos, 0, -sin], [0, -1, 0], [sin, 0, cos]])
         lens = np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.horizon], [0, 0, 1]])
-        return lens @ np.hstack([turn, -turn @ np.array(self.eye)[:, None]])
+        matrix: NDArray[np.float64] = lens @ np.hstack([turn, -turn @ np.array(self.eye)[:, None]])
+        return matrix
 
     def window(self, center: Vector, reach: Vector) -> Window | None:
         """The part of the picture that a box of half size `reach` may cover, from an even row and column, or None."""
@@ -178,8 +178,8 @@ def _paint_one(frame: Frame, eye: Vector, solid: Solid, window: Window, rays: Fi
     if solid.material.bump > 0:
         shape = window[0].stop - window[0].start, window[1].stop - window[1].start
         rng = np.random.default_rng(shape)
-        for part in normal:
-            part += np.float32(solid.material.bump) * lumps(rng, shape, 9)[rows, columns]
+        for axis in range(3):
+            normal[axis] += np.float32(solid.material.bump) * lumps(rng, shape, 9)[rows, columns]
         normal /= np.sqrt(np.einsum("ij,ij->j", normal, normal))
     at = (rows + window[0].start) * frame.depth.shape[1] + columns + window[1].start
     frame.depth.reshape(-1)[at] = depth
@@ -209,22 +209,24 @@ def _look(material: Material, across: Floats, down: Floats) -> NDArray[np.uint32
     high, wide = texture.shape[:2]
     packed = np.full((high, wide, 4), round(material.glow * 100), np.uint8)
     packed[..., :3] = texture
-    pixels = packed.view(np.uint32)[..., 0]
+    pixels: NDArray[np.uint32] = packed.view(np.uint32)[..., 0]
     if material.texture is None:
-        return pixels[0]
+        return pixels.reshape(1)
     scale = (wide, high) if material.tile == 0 else (wide / material.tile, wide / material.tile)
     # The nearest pixel is enough: several rays are averaged for each pixel of a photo.
     row, column = (
         np.floor(down * np.float32(scale[1])).astype(np.int32),
         np.floor(across * np.float32(scale[0])).astype(np.int32),
     )
-    return pixels[row % high, column % wide]
+    found: NDArray[np.uint32] = pixels[row % high, column % wide]
+    return found
 
 
 def lumps(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Floats:
     """Smooth noise of about -1 to 1 with some `cells` lumps across."""
     grid = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
-    return cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC).reshape(shape)
+    smooth = cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(smooth, np.float32).reshape(shape)
 
 
 def _enter(solid: Solid, eye: Vector, rays: Field) -> Floats:
@@ -254,7 +256,8 @@ def _enter_box(solid: Box, eye: Vector, rays: Field) -> Floats:
     x, y, z = _start(solid, eye)
     start_x, start_z = _turned(solid.yaw, x, z)
     ray_x, ray_z = _turned(solid.yaw, rays[0], rays[2])
-    enter, leave = [], []
+    enter: list[Floats] = []
+    leave: list[Floats] = []
     for origin, ray, half in zip((start_x, y, start_z), (ray_x, rays[1], ray_z), solid.half, strict=True):
         one, other = (np.float32(-half) - origin) / ray, (np.float32(half) - origin) / ray
         enter.append(np.minimum(one, other))
@@ -297,7 +300,8 @@ def _enter_cylinder(solid: Cylinder, eye: Vector, rays: Field) -> Floats:
     radius = np.where(dy < 0, top, low)
     x, z = ox + cap[:, None] * dx[None], oz + cap[:, None] * dz[None]
     covered = (x * x + z * z <= (radius * radius)[:, None]) & (cap > 0)[:, None]
-    return np.minimum(side, np.where(covered, cap[:, None], np.float32(np.inf)))
+    depth: Floats = np.minimum(side, np.where(covered, cap[:, None], np.float32(np.inf)))
+    return depth
 
 
 def _enter_blob(solid: Blob, eye: Vector, rays: Field) -> Floats:

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from declutter_async.emulator.room_raster import Bytes, Floats, Vector
+from declutter_async.emulator.arrays import Bytes, Floats
+from declutter_async.emulator.room_raster import Vector
 
 Rng = np.random.Generator
 _DENSITY = 220  # pixels per metre of floors and walls
@@ -19,21 +20,21 @@ def clouds(rng: Rng, shape: tuple[int, int], cell: tuple[float, float]) -> Float
     """Smooth noise around 0 (standard deviation about 0.5) whose lumps are `cell` (rows, columns) pixels large."""
     grid = max(2, round(shape[0] / cell[0])), max(2, round(shape[1] / cell[1]))
     small = rng.standard_normal(grid, np.float32)
-    return cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def shaded(color: Vector, shade: Floats) -> Bytes:
     """`color` times `shade` (about 1), as a picture."""
-    return cv2.convertScaleAbs(cv2.merge([shade * np.float32(part) for part in color]))
+    return np.clip(np.rint(shade[..., None] * np.array(color, np.float32)), 0, 255).astype(np.uint8)
 
 
 def planks(rng: Rng, width: float, length: float, color: Vector, board: float, contrast: float) -> Bytes:
     """A floor of boards (metres wide: `board`) that run along its `length`."""
     shape = round(length * _DENSITY), round(width * _DENSITY)
-    column = (np.arange(shape[1]) / (board * _DENSITY)).astype(int)
+    column = (np.arange(shape[1]) / (board * _DENSITY)).astype(np.intp)
     long = rng.uniform(1.1, 1.9) * _DENSITY
-    offsets = rng.uniform(0, long, column[-1] + 1)
-    along = (np.arange(shape[0])[:, None] + offsets[column][None]) / long
+    offsets: Floats = rng.uniform(0, long, int(column[-1]) + 1)
+    along: Floats = (np.arange(shape[0])[:, None] + offsets[column][None]) / long
     tones = rng.normal(1, contrast, (column[-1] + 1, int(along.max()) + 2)).astype(np.float32)
     shade = tones[column[None], along.astype(int)]
     shade += np.float32(0.05) * clouds(rng, shape, (90, 3)) + np.float32(0.035) * clouds(
@@ -140,19 +141,23 @@ def grain(rng: Rng, color: Vector) -> Bytes:
     return shaded(color, shade)
 
 
+def _ridge(rng: Rng, hills: int, width: int) -> Floats:
+    """A smooth line with some `hills`, around 0."""
+    heights = rng.standard_normal((1, hills), np.float32)
+    return np.asarray(cv2.resize(heights, (width, 1), interpolation=cv2.INTER_CUBIC), np.float32).reshape(
+        width
+    )
+
+
 def view(rng: Rng) -> Bytes:
     """What a window shows: a bright sky over blurred trees."""
     sky = np.linspace(0, 1, 160, dtype=np.float32)[:, None, None]
     picture = np.array((255, 248, 240), np.float32) * (1 - sky) + np.array((252, 252, 252), np.float32) * sky
     picture = np.broadcast_to(picture, (160, 200, 3)).copy()
-    line = (
-        95
-        + 22 * cv2.resize(rng.standard_normal((1, 9), np.float32), (200, 1), interpolation=cv2.INTER_CUBIC)[0]
-    )
-    trees = np.arange(160)[:, None] > line[None]
+    trees = np.arange(160)[:, None] > 95 + 22 * _ridge(rng, 9, 200)[None]
     leaves = np.array((168, 200, 186), np.float32) * (1 + 0.1 * clouds(rng, (160, 200), (6, 6))[..., None])
     picture = np.where(trees[..., None], leaves, picture)
-    return cv2.convertScaleAbs(cv2.GaussianBlur(picture, (0, 0), 4))
+    return np.asarray(cv2.convertScaleAbs(cv2.GaussianBlur(picture, (0, 0), 4)), np.uint8)
 
 
 def art(rng: Rng, colors: tuple[Vector, ...]) -> Bytes:
@@ -163,10 +168,8 @@ def art(rng: Rng, colors: tuple[Vector, ...]) -> Bytes:
     high, wide = inner.shape[:2]
     if rng.random() < 0.5:
         for layer, color in enumerate(colors[1:]):
-            ridge = cv2.resize(
-                rng.standard_normal((1, 5), np.float32), (wide, 1), interpolation=cv2.INTER_CUBIC
-            )[0]
-            below = np.arange(high)[:, None] > (35 + 24 * layer + 9 * ridge)[None]
+            ridge = 35 + 24 * layer + 9 * _ridge(rng, 5, wide)
+            below = np.arange(len(inner))[:, None] > ridge[None]
             inner[below] = np.array(color, np.uint8)
         cv2.circle(inner, (int(rng.integers(20, wide - 20)), 22), 10, (225, 232, 240), -1, cv2.LINE_AA)
     else:
@@ -224,4 +227,4 @@ def doors(color: Vector, across: int, down: int) -> Bytes:
                 picture[top + inset : top + 160 - inset, left + inset : left + 120 - inset] = (
                     np.array(color) * tone
                 )
-    return cv2.convertScaleAbs(cv2.resize(picture, (wide, high)))
+    return np.clip(picture, 0, 255).astype(np.uint8)
