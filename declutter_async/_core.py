@@ -17,7 +17,7 @@ from declutter_async._throttle import Gate, Pass
 from declutter_async._transport import Exchange, Transport
 from declutter_async._watch import wait_for
 from declutter_async._watcher import Watcher
-from declutter_async.errors import DeclutterError, RateLimited, RequestError, SessionMisuse, UnreadableAnswer
+from declutter_async.errors import DeclutterError, NotFound, RateLimited, RequestError, SessionMisuse, UnreadableAnswer
 from declutter_async.events import Detached, Event, Retried
 from declutter_async.models import JSON, Generation, GenerationState, Photo, Status
 from declutter_async.outcomes import StatusUpdate
@@ -232,7 +232,7 @@ class Core:
 
 
 def _paid_for(error: E, generation_id: str) -> E:
-    """The error of a read: whatever it is, the generation has been paid for."""
+    """The error of a read: whatever it is, the generation has been paid for, if there is one of that id."""
     error.generation_id = generation_id
-    error.money = "spent"
+    error.money = "unknown" if isinstance(error, NotFound) else "spent"
     return error

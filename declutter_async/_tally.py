@@ -18,7 +18,7 @@ class Tally:
     total: int | None
     read: int = 0
     _kinds: Counter[OutcomeKind] = attrs.field(factory=Counter[OutcomeKind])
-    _began: float = 0.0
+    _began: float | None = None
     # Outcomes in each second of the window.
     _lately: deque[tuple[int, int]] = attrs.field(factory=deque[tuple[int, int]])
 
@@ -39,7 +39,7 @@ class Tally:
     ) -> Progress:
         """All of it, at one time."""
         self._forget(now)
-        seconds = now - self._began
+        seconds = 0.0 if self._began is None else now - self._began
         rate = sum(count for _, count in self._lately) / max(min(seconds, _WINDOW), 1.0)
         total = None if self.total is None else max(self.total, self.read)  # a source may grow meanwhile
         left = None if total is None else total - self._kinds.total()

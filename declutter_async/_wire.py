@@ -68,7 +68,7 @@ def check_url(name: str, value: object) -> str:
         good = False
     if not good:
         raise InvalidArgument(
-            f"{name} is {shown!r}, expected an http or https URL such as https://host/photo.jpg"
+            f"{name} is {shown!r}, expected an http or https URL: https://host/..."
         )
     return value
 

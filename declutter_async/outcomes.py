@@ -14,7 +14,12 @@ from declutter_async.models import Generation, GenerationState, Photo, Status
 
 
 class OutcomeKind(enum.StrEnum):
-    """What became of a photo, told by what happened to its money."""
+    """What became of a photo, told by what happened to its money.
+
+    DELIVERED: its result is there; spent once. FAILED: refused, or FAILED on every attempt; nothing is spent.
+    UNFINISHED: submitted, and not finished in time or not saved; spent. UNCERTAIN: no readable answer; may be spent.
+    SKIPPED: never submitted; nothing is spent.
+    """
 
     DELIVERED = "DELIVERED"
     """Its result is there. Spent once."""
@@ -25,7 +30,7 @@ class OutcomeKind(enum.StrEnum):
     UNCERTAIN = "UNCERTAIN"
     """The submission got no readable answer. It may be spent, and is never submitted again by itself."""
     SKIPPED = "SKIPPED"
-    """Never submitted: budget, reserve, stop, or the account was refused. Nothing is spent."""
+    """Never submitted: budget, reserve, stop, a refused account, or a service out of reach. Nothing is spent."""
 
 
 @attrs.frozen

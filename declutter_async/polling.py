@@ -11,6 +11,7 @@ import attrs
 
 from declutter_async._durations import LearnedDurations
 from declutter_async._look_plan import Limits, LookPlan, plan_looks
+from declutter_async.errors import InvalidArgument
 
 
 class PollingPolicy(Protocol):
@@ -32,7 +33,7 @@ class PollingPolicy(Protocol):
 
 def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
     if not 0.0 < value < inf:
-        raise ValueError(f"{attribute.name} must be a finite number above 0, got {value!r}")
+        raise InvalidArgument(f"{attribute.name} must be a finite number above 0, got {value!r}")
 
 
 def _checked(name: str, age: float) -> float:
@@ -80,7 +81,7 @@ class AdaptivePolling:
 
     def __attrs_post_init__(self) -> None:
         if self.slowest < self.fastest:
-            raise ValueError(
+            raise InvalidArgument(
                 f"slowest must not be below fastest, got slowest={self.slowest!r}, fastest={self.fastest!r}"
             )
         self._durations = LearnedDurations(self.memory)

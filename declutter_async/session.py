@@ -313,8 +313,12 @@ class DeclutterSession:
             in_flight: Photos at once, at most; the session's own `in_flight` holds beside it.
             attempts: Submissions of a photo that the service refunds as FAILED, at most.
             budget: Photos that the batch may spend; one that may have been spent counts as spent.
-            reserve: Photos to leave on the account.
+            reserve: Photos to leave on the account. Its balance is known only from the answer to a submission, so
+                the first is sent alone, and is sent even if it leaves less.
             save_to: A folder for the results; a name is never overwritten.
+
+        Raises:
+            InvalidArgument: An argument is wrong, or (on entering) the folder cannot be written to.
         """
         core = self._open()
         limits = Limits(
@@ -343,7 +347,7 @@ class DeclutterSession:
         reserve: int = 0,
         save_to: str | PathLike[str] | None = None,
     ) -> list[Outcome]:
-        """As `batch`, all at once: the outcomes in the order of the photos."""
+        """As `batch`, all at once: the outcomes in the order of the photos. Raises as `batch` does."""
         batch = self.batch(
             photos, in_flight=in_flight, attempts=attempts, budget=budget, reserve=reserve, save_to=save_to
         )

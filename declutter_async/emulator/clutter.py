@@ -16,9 +16,9 @@ _FOLIAGE = (105, 150)  # degrees of hue (CIE Lab) of leaves: a plant stays
 _SMALLEST = 0.0007  # share of the picture that a thing covers at least
 _SURFACE = 0.012  # share of the picture that a large surface covers at least
 _THRESHOLD = -0.7  # of the score: what is clutter at odds of 1 to 2 goes
-_BIAS = 4.90
+_BIAS = 4.77
 # One for each of `signs`, in their order.
-_WEIGHTS = (1.00, 0.85, 0.50, -0.33, 0.38, -4.80, 3.45, -3.08, 9.68)
+_WEIGHTS = (1.00, 0.85, 0.50, -0.34, 0.37, -4.78, 3.43, -3.03, 9.89)
 
 
 def find_clutter(image: Bytes) -> Bools:

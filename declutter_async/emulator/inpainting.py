@@ -19,6 +19,7 @@ _UP, _ASIDE = 60_000.0, 13_000.0
 _REACH = 3  # pixels that the first fill looks around
 _SEARCH = 9  # pixels around a source in which random tries begin
 _SEED = 20
+_BAND = 256  # rows that are enlarged at a time: the memory that takes does not grow with the photo's height
 
 
 def fill_holes(image: Bytes, hole: Bools) -> Bytes:
@@ -34,13 +35,20 @@ def fill_holes(image: Bytes, hole: Bools) -> Bytes:
         return image
     scale = min(1.0, _SMALL_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small, known = _shrink(image.astype(np.float32), (~wide).astype(np.float32), size)
-    filled_small, sources = _complete(small, known < 0.5)  # mostly hole
-    filled = _enlarge(image, small, filled_small, sources)
-    soft = np.maximum(np.asarray(cv2.GaussianBlur(wide.astype(np.float32), (0, 0), reach)), wide)
+    known = _resize((~wide).astype(np.uint8) * np.uint8(255), size, cv2.INTER_AREA) / np.float32(255)
+    small = _spread(_resize(image * ~wide[..., None], size, cv2.INTER_AREA), known)
+    filled, sources = _complete(small, known < 0.5)  # mostly hole
+    soft = np.asarray(cv2.GaussianBlur(wide.astype(np.uint8) * np.uint8(255), (0, 0), reach), np.uint8)
+    soft[wide] = 255
     soft[~_dilate(wide, 2 * reach)] = 0
-    mixed = image + (filled - image) * soft[..., None]
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    result = image.copy()
+    for top in range(0, height, _BAND):
+        band = slice(top, min(top + _BAND, height))
+        if soft[band].any():
+            share = soft[band, :, None] / np.float32(255)
+            mixed = image[band] * (1 - share) + _enlarge(image, small, filled, sources, band) * share
+            result[band] = np.clip(np.rint(mixed), 0, 255)
+    return result
 
 
 def _dilate(mask: Bools, radius: int) -> Bools:
@@ -54,7 +62,7 @@ def _shrink(image: Floats, known: Floats, size: tuple[int, int]) -> tuple[Floats
     return _spread(_resize(image * known[..., None], size, cv2.INTER_AREA), weight), weight
 
 
-def _resize(image: Floats, size: tuple[int, int], way: int) -> Floats:
+def _resize(image: Floats | Bytes, size: tuple[int, int], way: int) -> Floats:
     """`image` at `size` (width, height); one row, column or channel stays an axis of its own."""
     resized = np.asarray(cv2.resize(image, size, interpolation=way), np.float32)
     return resized.reshape(size[1], size[0], *image.shape[2:])
@@ -213,19 +221,29 @@ def _dilate_square(mask: Bools, side: int) -> Bools:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
-def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints) -> Floats:
-    """The small fill at full size, plus the detail that each source has in the full image and not in the small one."""
+def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints, band: slice) -> Floats:
+    """Some rows of the small fill at full size, with the detail that its sources have in `image` but not in `small`."""
     height, width = image.shape[:2]
-    size = width, height
-    scale = np.array([height / small.shape[0], width / small.shape[1]], np.float32)
-    shift = _resize((sources - _places(small.shape[:2])).astype(np.float32) * scale, size, cv2.INTER_NEAREST)
-    rows, columns = _places(image.shape[:2]).transpose(2, 0, 1).astype(np.float32)
-    detail = image - _resize(small, size, cv2.INTER_LINEAR)
-    moved = cv2.remap(
-        detail,
-        columns + shift[..., 1],
-        rows + shift[..., 0],
-        cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_REFLECT_101,
+    down, across = height / small.shape[0], width / small.shape[1]
+    rows, columns = np.meshgrid(
+        np.arange(band.start, band.stop, dtype=np.float32), np.arange(width, dtype=np.float32), indexing="ij"
     )
-    return _resize(filled, size, cv2.INTER_LINEAR) + np.asarray(moved, np.float32)
+    shifts = sources - _places(small.shape[:2])
+    at = (rows / np.float32(down)).astype(np.intp), (columns / np.float32(across)).astype(np.intp)
+    shift = shifts[np.minimum(at[0], len(shifts) - 1), np.minimum(at[1], shifts.shape[1] - 1)]
+    from_row = np.clip(rows + shift[..., 0] * np.float32(down), 0, height - 1)
+    from_column = np.clip(columns + shift[..., 1] * np.float32(across), 0, width - 1)
+
+    def at_small(picture: Floats, row: Floats, column: Floats) -> Floats:
+        places = (column + np.float32(0.5)) / across - 0.5, (row + np.float32(0.5)) / down - 0.5
+        found = cv2.remap(
+            picture.astype(np.float32),
+            places[0].astype(np.float32),
+            places[1].astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found, np.float32)
+
+    exact = image[np.rint(from_row).astype(np.intp), np.rint(from_column).astype(np.intp)]
+    return at_small(filled, rows, columns) + exact - at_small(small, from_row, from_column)

@@ -165,11 +165,11 @@ def art(rng: Rng, colors: tuple[Vector, ...]) -> Bytes:
     picture = np.full((150, 120, 3), 236, np.uint8)
     inner = picture[16:-16, 14:-14]
     inner[:] = np.array(colors[0], np.uint8)
-    high, wide = inner.shape[:2]
+    high, wide = 118, 92  # of what the mount leaves open
     if rng.random() < 0.5:
         for layer, color in enumerate(colors[1:]):
             ridge = 35 + 24 * layer + 9 * _ridge(rng, 5, wide)
-            below = np.arange(len(inner))[:, None] > ridge[None]
+            below = np.arange(high)[:, None] > ridge[None]
             inner[below] = np.array(color, np.uint8)
         cv2.circle(inner, (int(rng.integers(20, wide - 20)), 22), 10, (225, 232, 240), -1, cv2.LINE_AA)
     else:
