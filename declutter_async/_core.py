@@ -8,6 +8,8 @@ import random
 from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import TypeVar
 
+import anyio
+
 from declutter_async import _wire
 from declutter_async._in_flight import InFlight
 from declutter_async._retry import backoff, is_outage, worth_repeating
@@ -17,7 +19,14 @@ from declutter_async._throttle import Gate, Pass
 from declutter_async._transport import Exchange, Transport
 from declutter_async._watch import wait_for
 from declutter_async._watcher import Watcher
-from declutter_async.errors import DeclutterError, NotFound, RateLimited, RequestError, SessionMisuse, UnreadableAnswer
+from declutter_async.errors import (
+    DeclutterError,
+    NotFound,
+    RateLimited,
+    RequestError,
+    SessionMisuse,
+    UnreadableAnswer,
+)
 from declutter_async.events import Detached, Event, Retried
 from declutter_async.models import JSON, Generation, GenerationState, Photo, Status
 from declutter_async.outcomes import StatusUpdate
@@ -37,6 +46,7 @@ class Core:
         self.loop = asyncio.get_running_loop()
         self.detached: list[str] = []
         self._broken_observers: set[int] = set()
+        self._changed = anyio.Event()
         self._unknown_words: set[str] = set()
         self._transport = Transport(
             base_url=settings.base_url,
@@ -65,6 +75,7 @@ class Core:
             submitted_at=self._in_flight.submitted_at,
             emit=self.emit,
             ended=self._in_flight.finished,
+            left_alone=self._in_flight.left_alone,
         )
         self._submitter = Submitter(
             transport=self._transport,
@@ -74,6 +85,7 @@ class Core:
             outage_timeout=settings.outage_timeout,
             emit=self.emit,
             detach=self.detach,
+            ended=self.wake,
         )
 
     async def close(self) -> None:
@@ -107,6 +119,19 @@ class Core:
     def balance(self) -> int | None:
         """Photos left on the account, as far as is known."""
         return self._submitter.balance.photos
+
+    def on_the_way(self) -> int:
+        """Paid requests without an answer yet, over everything the session does."""
+        return self._submitter.on_the_way
+
+    def wake(self) -> None:
+        """What may be submitted may have changed."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def change(self) -> None:
+        """Until `wake` is called."""
+        await self._changed.wait()
 
     def detach(self, generation_id: str) -> None:
         """Keep the id of a generation whose caller is gone."""
@@ -225,7 +250,10 @@ class Core:
         for observer in self.settings.observers:
             try:
                 observer(event)
-            except Exception:
+            except (
+                Exception,
+                asyncio.CancelledError,
+            ):  # of an observer's own: this task is not cancelled here
                 if id(observer) not in self._broken_observers:
                     self._broken_observers.add(id(observer))
                     _logger.exception("an observer failed; its further failures are not logged")

@@ -10,6 +10,7 @@ from declutter_async.errors import (
     KeyRefused,
     NoPhotosLeft,
     NotSubmitted,
+    RateLimited,
     RequestError,
     RequestRefused,
     UnknownUser,
@@ -23,8 +24,9 @@ _OF_THE_ACCOUNT = (KeyRefused, UnknownUser, NoPhotosLeft)
 
 
 def kind_of_refusal(error: DeclutterError) -> OutcomeKind:
-    """FAILED for a photo that was refused; SKIPPED for one never sent, or met by a refusal of the account itself."""
-    refused = isinstance(error, InvalidArgument | RequestRefused) and not isinstance(error, _OF_THE_ACCOUNT)
+    """FAILED for a photo that was refused. SKIPPED for one never sent, put off by 429, or met by the account's refusal."""
+    others = (*_OF_THE_ACCOUNT, RateLimited)
+    refused = isinstance(error, InvalidArgument | RequestRefused) and not isinstance(error, others)
     return OutcomeKind.FAILED if refused else OutcomeKind.SKIPPED
 
 

@@ -59,6 +59,11 @@ class InFlight:
         """When the generation was submitted, in loop time, if it is one of this session's that still runs."""
         return self._bound.get(generation_id)
 
+    def left_alone(self, generation_id: str) -> None:
+        """Nobody watches the generation any more; somebody must while its place is waited for."""
+        if generation_id in self._bound and any(not waiter.done() for waiter in self._waiters):
+            self._look_after([generation_id])
+
     def finished(self, generation_id: str) -> None:
         """The generation runs no more, or counts as stuck."""
         if self._bound.pop(generation_id, None) is not None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 
 import anyio.lowlevel
 
+from declutter_async.errors import InvalidArgument
 from declutter_async.models import Photo
 
 
@@ -19,17 +20,26 @@ async def read_photos(
     if isinstance(photos, AsyncIterable):
         async for photo in photos:
             delivered()
-            yield _as_photo(photo)
+            yield _any_row(photo)
             await place()
     else:
         for photo in photos:
-            yield _as_photo(photo)
+            yield _any_row(photo)
             await place()
             await anyio.lowlevel.checkpoint()
 
 
-def _as_photo(photo: object) -> Photo:
+def as_photo(photo: Photo | str) -> Photo:
+    """A photo, or one with this URL. Raises `InvalidArgument` for anything else."""
     if isinstance(photo, Photo):
         return photo
+    if isinstance(photo, str):
+        return Photo(photo)
+    raise InvalidArgument(f"photo is {type(photo).__name__}, expected a Photo or a str: an http or https URL")
+
+
+def _any_row(row: object) -> Photo:
+    if isinstance(row, Photo):
+        return row
     # Whatever else it is, it gets its outcome: a bad row never stops a batch.
-    return Photo(photo if isinstance(photo, str) else repr(photo)[:200])
+    return Photo(row if isinstance(row, str) else repr(row)[:200])

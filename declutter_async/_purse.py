@@ -25,15 +25,18 @@ class Purse:
     on_the_way: int = 0
     running: int = 0
 
-    def decide(self, balance: int | None) -> Literal["go", "wait", "budget", "reserve"]:
-        """Whether one more may be submitted; `"wait"`: that will be seen when something has changed."""
+    def decide(self, balance: int | None, on_the_way: int) -> Literal["go", "wait", "budget", "reserve"]:
+        """Whether one more may be submitted, with `on_the_way` of everybody on this account.
+
+        `"wait"`: that will be seen when something has changed.
+        """
         if self.budget is not None and self.spent + self.on_the_way >= self.budget:
             return "wait" if self.on_the_way or self.running else "budget"
         if self.reserve > 0:
             if balance is None:  # the first is sent alone, to learn the balance
-                return "wait" if self.on_the_way else "go"
-            if balance - self.on_the_way - 1 < self.reserve:
-                return "wait" if self.on_the_way else "reserve"
+                return "wait" if on_the_way else "go"
+            if balance - on_the_way - 1 < self.reserve:
+                return "wait" if on_the_way else "reserve"
         return "go"
 
     def send(self) -> None:

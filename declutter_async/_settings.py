@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -132,4 +132,21 @@ def check_seconds(name: str, value: object, *, unit: str = "seconds", or_zero: b
     else:
         good = False
     if not good:
-        raise InvalidArgument(f"{name} is {value!r}, expected a positive number of {unit}")
+        least = "of 0 or more" if or_zero else "above 0"
+        raise InvalidArgument(f"{name} is {value!r}, expected {unit}: a finite number {least}")
+
+
+class Default:
+    """The type of `DEFAULT`: the session's own setting."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = Default()
+
+
+def check_timeout(timeout: float | Default | None) -> None:
+    """Seconds, None (for ever) or the session's own, or `InvalidArgument`."""
+    if timeout is not None and not isinstance(timeout, Default):
+        check_seconds("timeout", timeout, or_zero=True)

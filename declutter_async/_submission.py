@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import attrs
@@ -32,6 +33,10 @@ async def _nothing() -> None:
     pass
 
 
+async def _no_record(_: str, __: Generation | None) -> None:
+    pass
+
+
 @attrs.define(eq=False)
 class Submission:
     """One paid request to make.
@@ -42,6 +47,8 @@ class Submission:
         photo: URL of the photo, for the events.
         original: generation_id that the request itself names, or None.
         before_sending: Awaited each time directly before the request is written: the record of intent.
+        record: Awaited with the generation_id (and the answer, if it was readable) before anybody is told of it.
+        sent_at: Loop time at which the request was last sent.
         connected: Whether the request has its connection now: from here on its answer is waited for.
         abandoned: Whether its caller is gone, so that nothing is repeated.
         withdrawn: Why it shall not be sent any more, if so.
@@ -52,6 +59,8 @@ class Submission:
     photo: str
     original: str | None = None
     before_sending: Callable[[], Awaitable[None]] = _nothing
+    record: Callable[[str, Generation | None], Awaitable[None]] = _no_record
+    sent_at: float = 0.0
     connected: bool = False
     abandoned: bool = False
     withdrawn: DeclutterError | None = None
@@ -87,8 +96,9 @@ class Submitter:
         outage_timeout: float,
         emit: Callable[[Event], None],
         detach: Callable[[str], None],
+        ended: Callable[[], None],
     ) -> None:
-        """Made in the event loop that it serves. `detach` is told of ids whose caller is gone."""
+        """Made in the event loop that it serves. `detach` is told of ids whose caller is gone, `ended` of every end."""
         self._transport = transport
         self._gate = gate
         self._in_flight = in_flight
@@ -96,6 +106,7 @@ class Submitter:
         self._outage_timeout = outage_timeout
         self._emit = emit
         self._detach = detach
+        self._a_submission_ended = ended
         self._loop = asyncio.get_running_loop()
         self._submissions: set[Submission] = set()
         self.balance = Balance()
@@ -118,19 +129,25 @@ class Submitter:
                 submission.abandoned = True
                 if not submission.connected:
                     task.cancel()
-                await _outlast(task)
+                await outlast(task)
                 self._keep(task)
                 raise
         finally:
             self._submissions.discard(submission)
+            self._a_submission_ended()
         raise submission.why_withdrawn()  # here, since one error may serve many: an except clause would be its context
+
+    @property
+    def on_the_way(self) -> int:
+        """Submissions of this session without an answer yet, those in line included."""
+        return len(self._submissions)
 
     async def close(self) -> None:
         """Let go of what was not sent, and wait for the answers to what was."""
         for submission in list(self._submissions):
             submission.withdraw(SessionMisuse("the session was closed before this was submitted"))
         for task in [submission.task for submission in self._submissions if submission.task]:
-            await _outlast(task)
+            await outlast(task)
 
     def _keep(self, task: asyncio.Task[Generation]) -> None:
         """The caller hears of nothing any more: keep the id."""
@@ -157,6 +174,8 @@ class Submitter:
         except SubmissionUncertain as error:
             generation_id = error.generation_id
             self._ended(submission, error, started)
+            if generation_id is not None:
+                await self._record(submission, generation_id, None)
             raise
         except DeclutterError as error:
             self._ended(submission, error, started)
@@ -165,8 +184,18 @@ class Submitter:
             if generation_id is None:
                 self._in_flight.give_back()
             else:
-                self._in_flight.bind(generation_id, started)
+                self._in_flight.bind(generation_id, submission.sent_at)
+        await self._record(submission, generation.generation_id, generation)
         return generation
+
+    async def _record(
+        self, submission: Submission, generation_id: str, generation: Generation | None
+    ) -> None:
+        try:
+            await submission.record(generation_id, generation)
+        except Exception:  # the photo is paid for: what cannot be recorded must still be told
+            _logger.exception("generation %s could not be recorded", generation_id)
+            self._detach(generation_id)
 
     def _ended(self, submission: Submission, error: DeclutterError, started: float) -> None:
         self._emit(SubmissionEnded(photo=submission.photo, error=error, seconds=self._loop.time() - started))
@@ -178,7 +207,7 @@ class Submitter:
         while True:
             submission.connected = False
             leave = await self._gate.enter(paid=True)
-            sent = self._loop.time()
+            sent = submission.sent_at = self._loop.time()
             exchange = await self._send(submission, leave)
             generation, error = _read(exchange)
             self._gate.report(leave, exchange.error)
@@ -258,7 +287,7 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _outlast(task: asyncio.Task[Generation]) -> None:
+async def outlast(task: asyncio.Task[Any]) -> None:
     """Wait until the task is done, whatever cancels the waiter meanwhile.
 
     It takes both: the scope holds back anyio's cancellation, which else comes anew at every turn of the loop; the

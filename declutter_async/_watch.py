@@ -14,7 +14,8 @@ import attrs
 
 from declutter_async._watcher import Subscription, Watcher
 from declutter_async._wire import check_uuid
-from declutter_async.errors import InvalidArgument
+from declutter_async.errors import GenerationFailed, InvalidArgument
+from declutter_async.models import GenerationState, Status
 from declutter_async.outcomes import StatusUpdate
 
 
@@ -24,9 +25,9 @@ class _Inbox:
 
     watcher: Watcher
     generation_timeout: float
-    updates: deque[StatusUpdate] = attrs.field(factory=deque)
-    running: dict[str, Subscription] = attrs.field(factory=dict)
-    seen: set[str] = attrs.field(factory=set)
+    updates: deque[StatusUpdate] = attrs.field(factory=deque[StatusUpdate])
+    running: dict[str, Subscription] = attrs.field(factory=dict[str, Subscription])
+    seen: set[str] = attrs.field(factory=set[str])
     news: asyncio.Event = attrs.field(factory=asyncio.Event)
     more_ids: bool = False
     dropped: bool = False
@@ -160,3 +161,14 @@ async def wait_for(
         return await done
     finally:
         watcher.unsubscribe(subscription)
+
+
+def succeeded(update: StatusUpdate) -> GenerationState:
+    """The state of a last update that SUCCEEDED; raises its error, or `GenerationFailed`."""
+    if update.error is not None:
+        raise update.error
+    state = update.state
+    if state is None or state.status is not Status.SUCCEEDED:
+        failed = state or GenerationState(update.generation_id, Status.FAILED)
+        raise GenerationFailed("the service says FAILED; the photo is refunded", state=failed)
+    return state

@@ -51,7 +51,7 @@ class _Watched:
     failures: int = 0  # in a row
     looking: bool = False
     last_error: RequestError | None = None
-    subscriptions: list[Subscription] = attrs.field(factory=list)
+    subscriptions: list[Subscription] = attrs.field(factory=list[Subscription])
 
 
 class Watcher:
@@ -68,6 +68,7 @@ class Watcher:
         submitted_at: Callable[[str], float | None],
         emit: Callable[[Event], None],
         ended: Callable[[str], None],
+        left_alone: Callable[[str], None],
     ) -> None:
         """Made in the event loop that it serves.
 
@@ -79,7 +80,8 @@ class Watcher:
             patience: Seconds that a generation's only look may take past its deadline.
             submitted_at: Loop time of a submission of this session, or None.
             emit: Hears of every event.
-            ended: Told of every generation that will change no more.
+            ended: Told of every generation that has finished, or that the service refuses to tell about.
+            left_alone: Told of every generation that nobody watches any more, though it may still run.
         """
         self._look = look
         self._gate = gate
@@ -89,6 +91,8 @@ class Watcher:
         self._submitted_at = submitted_at
         self._emit = emit
         self._ended = ended
+        self._left_alone = left_alone
+        self._closed: Callable[[str], DeclutterError] | None = None
         self._loop = asyncio.get_running_loop()
         self._watched: dict[str, _Watched] = {}
         self._due: Schedule[str] = Schedule()
@@ -110,12 +114,17 @@ class Watcher:
         from_submission: bool = False,
     ) -> Subscription:
         """Watch a generation for `timeout` seconds from now, or from its submission; None: for ever."""
+        if self._closed is not None:
+            over = Subscription(generation_id, deliver, timeout, ended=True)
+            self._deliver(over, StatusUpdate(generation_id, error=self._closed(generation_id)))
+            return over
         now = self._loop.time()
         watched = self._watched.get(generation_id) or self._add(generation_id, now)
         subscription = Subscription(generation_id, deliver, timeout)
         watched.subscriptions.append(subscription)
         if timeout is not None:
-            self._deadlines.set(subscription, (watched.born if from_submission else now) + timeout)
+            since = watched.born if from_submission and watched.submitted_here else now
+            self._deadlines.set(subscription, since + timeout)
         if watched.state is not None:
             self._deliver(subscription, StatusUpdate(generation_id, watched.state.status, watched.state))
         if self._task is None or self._task.done():
@@ -133,6 +142,7 @@ class Watcher:
         watched.subscriptions.remove(subscription)
         if not watched.subscriptions:
             self._remove(watched)
+            self._left_alone(watched.generation_id)
         self._wake.set()
 
     def drop(self, subscriptions: Iterable[Subscription]) -> None:
@@ -144,7 +154,8 @@ class Watcher:
         return generation_id in self._watched
 
     async def close(self, error: Callable[[str], DeclutterError]) -> None:
-        """End every watch with an error, and every look."""
+        """End every watch with an error, and every look; a later one ends at once."""
+        self._closed = error
         for watched in list(self._watched.values()):
             self._end(watched, StatusUpdate(watched.generation_id, error=error(watched.generation_id)))
         tasks = [*self._looks, *([self._task] if self._task else [])]

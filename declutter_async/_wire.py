@@ -67,9 +67,7 @@ def check_url(name: str, value: object) -> str:
     except ValueError:
         good = False
     if not good:
-        raise InvalidArgument(
-            f"{name} is {shown!r}, expected an http or https URL: https://host/..."
-        )
+        raise InvalidArgument(f"{name} is {shown!r}, expected an http or https URL: https://host/...")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sized
 from types import TracebackType
 from typing import Protocol, Self
@@ -10,7 +11,6 @@ from typing import Protocol, Self
 import anyio
 import attrs
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from declutter_async._early_end import EarlyEnd, kind_of_refusal
 from declutter_async._photo_source import read_photos
@@ -45,6 +45,18 @@ class Engine(Protocol):
 
     def balance(self) -> int | None:
         """Photos left on the account, as far as is known."""
+        ...
+
+    def on_the_way(self) -> int:
+        """Paid requests without an answer yet, over everything the session does."""
+        ...
+
+    def wake(self) -> None:
+        """What may be submitted may have changed."""
+        ...
+
+    async def change(self) -> None:
+        """Until `wake` is called."""
         ...
 
     def prepare(self, photo: Photo) -> Submission:
@@ -117,12 +129,14 @@ class Batch:
         self._ended_by: NotSubmitted | None = None
         self._early_end = EarlyEnd()
         self._submissions: set[Submission] = set()
-        self._changed = anyio.Event()
         self._source_scope = anyio.CancelScope()
         self._source_failure: Exception | None = None
         self._tasks: TaskGroup | None = None
-        self._outcomes: MemoryObjectReceiveStream[tuple[int, Outcome]] | None = None
-        self._hand_on: MemoryObjectSendStream[tuple[int, Outcome]] | None = None
+        self._reading = self._stopping = False
+        # Outcomes that nobody has taken: each keeps its place, so there are never more than places.
+        self._ready: deque[tuple[int, Outcome]] = deque()
+        self._news = anyio.Event()
+        self._over = False
 
     # --- for the caller ---
 
@@ -131,7 +145,6 @@ class Batch:
             raise SessionMisuse("a batch can be entered once; make a new one")
         if self._store is not None:
             await self._store.prepare()
-        self._hand_on, self._outcomes = anyio.create_memory_object_stream[tuple[int, Outcome]](0)
         self._tally.begin(self._engine.time())
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -141,11 +154,15 @@ class Batch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._tasks is not None and self._outcomes is not None:
+        if self._tasks is not None:
             # The caller's own error is not handed to the task group, which would wrap it in another.
             self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
-            self._outcomes.close()
+            try:
+                await self._tasks.__aexit__(None, None, None)
+            finally:
+                self._over = True
+                while self._ready:
+                    self.detach(self._ready.popleft()[1])
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self._unnumbered()
@@ -156,10 +173,14 @@ class Batch:
 
     async def numbered(self) -> AsyncGenerator[tuple[int, Outcome], None]:
         """The outcomes in order of completion, each with its photo's place in the source, from 0."""
-        if self._outcomes is None:
+        if self._tasks is None:
             raise SessionMisuse("a batch is read inside its block: async with session.batch(...) as batch")
-        async for numbered in self._outcomes:
-            yield numbered
+        while self._ready or not self._over:
+            if self._ready:  # taken and given in one go: no cancellation comes between
+                self._places.release()
+                yield self._ready.popleft()
+            else:
+                await self._news.wait()
         if self._source_failure is not None:
             raise self._source_failure
 
@@ -168,7 +189,7 @@ class Batch:
         """How far it is, now."""
         return self._tally.progress(
             now=self._engine.time(),
-            submitting=self._purse.on_the_way,
+            submitting=sum(submission.connected for submission in self._submissions),
             running=self._purse.running,
             spent=self._purse.spent,
             balance=self._engine.balance(),
@@ -177,30 +198,43 @@ class Batch:
     async def stop(self) -> None:
         """Submit no more, and let the running ones finish. What was not submitted is SKIPPED."""
         self._end(NotSubmitted("not submitted: the batch was stopped", reason="stopped"))
-        if isinstance(self._photos, AsyncIterable):
-            # A source that still delivers is read to its end; one that waits for what may never come is not.
-            self._source_scope.deadline = anyio.current_time() + _STOPPED_SOURCE
+        # A source that still delivers is read to its end; one that waits for what may never come is not.
+        self._stopping = isinstance(self._photos, AsyncIterable)
+        self._limit_source()
 
     # --- the pool ---
 
     async def _run(self) -> None:
-        if self._hand_on is None:
-            raise SessionMisuse("the batch is not open")
-        async with self._hand_on, anyio.create_task_group() as pool:
+        async with anyio.create_task_group() as pool:
             try:
                 with self._source_scope:
-                    async for photo in read_photos(self._photos, self._places.acquire, self._source_goes_on):
+                    async for photo in read_photos(self._photos, self._place, self._limit_source):
                         pool.start_soon(self._one, self._tally.read, photo)
                         self._tally.read += 1
             except Exception as error:  # noqa: BLE001 - the caller's source; raised when all outcomes are read
                 self._source_failure = error
             if self._tally.total is None or self._ended_by is None:
                 self._tally.total = self._tally.read
+        self._over = True
+        self._tell()
 
-    def _source_goes_on(self) -> None:
-        """The source has delivered: a stopped batch waits for its next photo anew."""
-        if self._source_scope.deadline < math.inf:
-            self._source_scope.deadline = anyio.current_time() + _STOPPED_SOURCE
+    async def _place(self) -> None:
+        self._reading = False
+        self._limit_source()
+        await self._places.acquire()
+        self._reading = True
+        self._limit_source()
+
+    def _limit_source(self) -> None:
+        """A stopped batch waits only so long for the source's next photo, but as long as it takes for a place."""
+        if self._stopping:
+            self._source_scope.deadline = (
+                anyio.current_time() + _STOPPED_SOURCE if self._reading else math.inf
+            )
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
 
     async def _one(self, number: int, photo: Photo) -> None:
         started = self._engine.time()
@@ -210,14 +244,8 @@ class Batch:
         self._engine.emit(
             Settled(outcome=outcome, generation_id=outcome.generation_id, seconds=outcome.seconds)
         )
-        if self._hand_on is None:
-            raise SessionMisuse("the batch is not open")
-        try:
-            await self._hand_on.send((number, outcome))
-        except BaseException:
-            self._detach(outcome.generation_id)
-            raise
-        self._places.release()
+        self._ready.append((number, outcome))
+        self._tell()
 
     async def _outcome_of(self, photo: Photo) -> Outcome:
         try:
@@ -272,22 +300,23 @@ class Batch:
         try:
             return await self._finish(submitted, generation_id)
         except BaseException:
-            self._detach(generation_id)
+            self._engine.detach(generation_id)
             raise
 
     async def _submit(self, photo: Photo, submission: Submission) -> Generation:
         purse = self._purse
         submission.before_sending = lambda: self._records.submitting(photo)
+        submission.record = lambda generation_id, answer: self._records.submitted(
+            photo, generation_id, answer
+        )
         self._submissions.add(submission)
         try:
             generation = await self._engine.submit(submission)
-            await self._records.submitted(photo, generation.generation_id, generation)
         except SubmissionUncertain as error:
             if error.generation_id is None:
                 purse.uncertain()
             else:
                 purse.accepted()
-                await self._records.submitted(photo, error.generation_id, None)
             self._early_end.accepted()
             raise
         except DeclutterError as error:
@@ -296,7 +325,7 @@ class Batch:
             raise
         finally:
             self._submissions.discard(submission)
-            self._something_changed()
+            self._engine.wake()
         purse.accepted()
         self._early_end.accepted()
         return generation
@@ -306,7 +335,7 @@ class Batch:
         update = await self._engine.finish(generation_id)
         state = update.state
         self._purse.finished(refunded=state is not None and state.status is Status.FAILED)
-        self._something_changed()
+        self._engine.wake()
         if state is None or update.error is not None:
             return self._not_finished(submitted, update.error)
         submitted = attrs.evolve(
@@ -336,7 +365,7 @@ class Batch:
     async def _permit(self) -> NotSubmitted | None:
         """Wait until one more may be submitted, and count it as on the way; or why none may."""
         while self._ended_by is None:
-            decision = self._purse.decide(self._engine.balance())
+            decision = self._purse.decide(self._engine.balance(), self._engine.on_the_way())
             if decision == "go":
                 self._purse.send()
                 return None
@@ -349,12 +378,8 @@ class Batch:
                     f"not submitted: {self._engine.balance()} photos are left, and {self._limits.reserve} are reserved",
                     reason="reserve",
                 )
-            await self._changed.wait()
+            await self._engine.change()
         return self._ended_by
-
-    def _something_changed(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
 
     def _end(self, why: NotSubmitted | None) -> None:
         """If there is a reason, submit no more: what is not on the way yet is withdrawn."""
@@ -362,8 +387,9 @@ class Batch:
             self._ended_by = why
             for submission in list(self._submissions):
                 submission.withdraw(why)
-            self._something_changed()
+            self._engine.wake()
 
-    def _detach(self, generation_id: str | None) -> None:
-        if generation_id is not None:
-            self._engine.detach(generation_id)
+    def detach(self, outcome: Outcome) -> None:
+        """Keep what was paid for: nobody hears of this outcome."""
+        if outcome.generation_id is not None:
+            self._engine.detach(outcome.generation_id)

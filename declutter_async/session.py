@@ -7,41 +7,41 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from declutter_async import _wire
 from declutter_async._core import Core
-from declutter_async._settings import Settings, as_observers, check_count, check_seconds, who
-from declutter_async._submission import Submission
+from declutter_async._photo_source import as_photo
+from declutter_async._settings import (
+    DEFAULT,
+    Default,
+    Settings,
+    as_observers,
+    check_count,
+    check_timeout,
+    who,
+)
+from declutter_async._submission import Submission, outlast
 from declutter_async._transport import ConnectorFactory
-from declutter_async._watch import Watch
+from declutter_async._watch import Watch, succeeded
 from declutter_async.batch import Batch, Limits
 from declutter_async.errors import (
+    DeclutterError,
     GenerationFailed,
+    GenerationTimeout,
     InvalidArgument,
-    NotFound,
     SessionMisuse,
     SubmissionUncertain,
 )
 from declutter_async.events import Observer
-from declutter_async.models import JSON, Generation, GenerationState, Photo, Status
-from declutter_async.outcomes import Outcome, StatusUpdate
+from declutter_async.models import JSON, Generation, GenerationState, Photo
+from declutter_async.outcomes import Outcome
 from declutter_async.polling import AdaptivePolling, PollingPolicy
 from declutter_async.storage import FolderStore
 
 if TYPE_CHECKING:
     import aiohttp
-
-
-class _Default:
-    """The type of `DEFAULT`: the session's own setting."""
-
-    def __repr__(self) -> str:
-        return "DEFAULT"
-
-
-DEFAULT: Final = _Default()
 
 
 class DeclutterSession:
@@ -116,6 +116,7 @@ class DeclutterSession:
         )
         self._core: Core | None = None
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "not yet used" if self._core is None else "open"
@@ -137,13 +138,18 @@ class DeclutterSession:
 
         Whoever still waits for a generation gets `SessionMisuse` with its generation_id. Closing twice is fine.
         """
-        if self._closed:
-            return
         if self._core is not None:
             _check_loop(self._core)
         self._closed = True
-        if self._core is not None:
-            await self._core.close()
+        if self._core is None:
+            return
+        if self._closing is None:
+            self._closing = self._core.loop.create_task(self._core.close(), name="declutter-async close")
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            await outlast(self._closing)
+            raise
 
     def _open(self) -> Core:
         """What it holds in this loop; made at the first use."""
@@ -228,7 +234,7 @@ class DeclutterSession:
         self,
         generation_id: str | UUID,
         *,
-        timeout: float | _Default | None = DEFAULT,  # noqa: ASYNC109 - a detach, not a cancellation: the error carries the id
+        timeout: float | Default | None = DEFAULT,  # noqa: ASYNC109 - a detach, not a cancellation: the error carries the id
     ) -> GenerationState:
         """Wait until a generation has SUCCEEDED.
 
@@ -259,7 +265,7 @@ class DeclutterSession:
         self,
         photo: Photo | str,
         *,
-        timeout: float | _Default | None = DEFAULT,  # noqa: ASYNC109 - a detach, not a cancellation: the error carries the id
+        timeout: float | Default | None = DEFAULT,  # noqa: ASYNC109 - a detach, not a cancellation: the error carries the id
     ) -> GenerationState:
         """Submit a photo and wait until it has SUCCEEDED. Costs a photo; FAILED is refunded.
 
@@ -271,10 +277,10 @@ class DeclutterSession:
         `detached`.
         """
         core = self._open()
-        _check_timeout(timeout)
+        check_timeout(timeout)
         uncertain: SubmissionUncertain | None = None
         try:
-            generation_id = (await core.submit(core.prepare(_as_photo(photo)))).generation_id
+            generation_id = (await core.submit(core.prepare(as_photo(photo)))).generation_id
         except SubmissionUncertain as error:
             if error.generation_id is None:
                 raise
@@ -284,8 +290,9 @@ class DeclutterSession:
         except asyncio.CancelledError:
             core.detach(generation_id)
             raise
-        except NotFound:
-            if uncertain is None:
+        except DeclutterError as error:
+            seen = isinstance(error, GenerationFailed | GenerationTimeout) and error.state is not None
+            if uncertain is None or seen:
                 raise
             raise uncertain from None  # no look has confirmed what the broken answer showed
 
@@ -351,20 +358,27 @@ class DeclutterSession:
         batch = self.batch(
             photos, in_flight=in_flight, attempts=attempts, budget=budget, reserve=reserve, save_to=save_to
         )
-        async with batch:
-            numbered = [numbered async for numbered in batch.numbered()]
+        numbered: list[tuple[int, Outcome]] = []
+        try:
+            async with batch:
+                async for pair in batch.numbered():
+                    numbered.append(pair)  # noqa: PERF401 - what is there must be known where it ends early
+        except BaseException:
+            for _, outcome in numbered:
+                batch.detach(outcome)
+            raise
         return [outcome for _, outcome in sorted(numbered, key=lambda pair: pair[0])]
 
     async def _wait(
         self,
         core: Core,
         generation_id: str,
-        timeout: float | _Default | None,  # noqa: ASYNC109 - as in `wait`
+        timeout: float | Default | None,  # noqa: ASYNC109 - as in `wait`
     ) -> GenerationState:
-        _check_timeout(timeout)
-        default = isinstance(timeout, _Default)
-        seconds = self._settings.generation_timeout if isinstance(timeout, _Default) else timeout
-        return _succeeded(await core.wait(generation_id, seconds=seconds, from_submission=default))
+        check_timeout(timeout)
+        default = isinstance(timeout, Default)
+        seconds = self._settings.generation_timeout if isinstance(timeout, Default) else timeout
+        return succeeded(await core.wait(generation_id, seconds=seconds, from_submission=default))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -379,26 +393,3 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 def _check_loop(core: Core) -> None:
     if _running_loop() is not core.loop:
         raise SessionMisuse("the session belongs to another event loop; make one session for each event loop")
-
-
-def _as_photo(photo: Photo | str) -> Photo:
-    if isinstance(photo, Photo):
-        return photo
-    if isinstance(photo, str):
-        return Photo(photo)
-    raise InvalidArgument(f"photo is {type(photo).__name__}, expected a Photo or a str: an http or https URL")
-
-
-def _check_timeout(timeout: float | _Default | None) -> None:
-    if timeout is not None and not isinstance(timeout, _Default):
-        check_seconds("timeout", timeout, or_zero=True)
-
-
-def _succeeded(update: StatusUpdate) -> GenerationState:
-    if update.error is not None:
-        raise update.error
-    state = update.state
-    if state is None or state.status is not Status.SUCCEEDED:
-        failed = state or GenerationState(update.generation_id, Status.FAILED)
-        raise GenerationFailed("the service says FAILED; the photo is refunded", state=failed)
-    return state

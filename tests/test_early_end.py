@@ -72,7 +72,7 @@ def test_only_an_unbroken_row_ends_it(story: list[str]) -> None:
     [
         (ALIKE, OutcomeKind.FAILED),
         (InvalidArgument("i"), OutcomeKind.FAILED),
-        (RateLimited("r", status=429), OutcomeKind.FAILED),
+        (RateLimited("r", status=429), OutcomeKind.SKIPPED),
         (ConnectionNotMade("c"), OutcomeKind.SKIPPED),
         (SessionMisuse("s"), OutcomeKind.SKIPPED),
         (NotSubmitted("n", reason="budget"), OutcomeKind.SKIPPED),

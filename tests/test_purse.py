@@ -130,7 +130,7 @@ class Spending(RuleBasedStateMachine):
     @rule()
     def submit(self) -> None:
         known = self.balance.photos
-        self.decision = self.purse.decide(known)
+        self.decision = self.purse.decide(known, self.purse.on_the_way)
         if self.decision != "go":
             return
         if known is not None and self.purse.reserve:
@@ -210,11 +210,11 @@ class Spending(RuleBasedStateMachine):
     @invariant()
     def whoever_waits_waits_for_something(self) -> None:
         if not self.on_the_way and not self.running:
-            assert self.purse.decide(self.balance.photos) != "wait"
+            assert self.purse.decide(self.balance.photos, self.purse.on_the_way) != "wait"
 
     @invariant()
     def an_end_is_for_a_reason(self) -> None:
-        decision = self.purse.decide(self.balance.photos)
+        decision = self.purse.decide(self.balance.photos, self.purse.on_the_way)
         if decision == "budget":
             assert self.purse.budget is not None
             assert self.purse.spent >= self.purse.budget
@@ -255,4 +255,4 @@ def test_no_order_of_events_breaks_the_budget_or_the_reserve() -> None:
     ],
 )
 def test_the_decision(purse: Purse, balance: int | None, decision: str) -> None:
-    assert purse.decide(balance) == decision
+    assert purse.decide(balance, purse.on_the_way) == decision

@@ -98,6 +98,7 @@ def test_a_list_that_grows_while_it_is_read_has_no_negative_time_left() -> None:
 
 def test_memory_is_a_minute_whatever_the_batch() -> None:
     tally = Tally(total=None)
+    tally.begin(0.0)
     for turn in range(50_000):
         tally.settled(OutcomeKind.DELIVERED, turn / 100)
     assert len(tally._lately) <= 61

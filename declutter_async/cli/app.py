@@ -64,7 +64,7 @@ def _finish(command: Coroutine[Any, Any, ExitCode]) -> int:
 @app.command
 def demo(
     *,
-    photos: Annotated[int, Parameter(validator=Number(gte=1))] = 24,
+    photos: Annotated[int, Parameter(validator=Number(gte=1, lte=1000))] = 24,
     out: Path | None = None,
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     json: Json = False,
@@ -76,7 +76,7 @@ def demo(
     Parameters
     ----------
     photos
-        How many rooms.
+        How many rooms, 1 to 1000.
     out
         Folder for the page and the pictures; a new name is chosen if it is taken.
     seed
@@ -91,7 +91,7 @@ def demo(
     )
 
 
-@app.command(name="run")
+@app.command(name="run", usage="Usage: declutter-async run SOURCE... [OPTIONS]")
 def run_command(
     # A lone hyphen is a source; anything else that begins with one and is no option is refused with the sources.
     *source: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -150,7 +150,7 @@ def run_command(
     )
 
 
-@app.command
+@app.command(usage="Usage: declutter-async status GENERATION_ID... [OPTIONS]")
 def status(*generation_id: str, json: Json = False, account: Account = _NOBODY) -> int:
     """Look once at each generation; free of charge.
 
@@ -166,7 +166,7 @@ def status(*generation_id: str, json: Json = False, account: Account = _NOBODY) 
     return _finish(show_status(generation_id, account=account, screen=Screen(machine=json)))
 
 
-@app.command
+@app.command(usage="Usage: declutter-async watch GENERATION_ID... [OPTIONS]")
 def watch(
     *generation_id: str, timeout: float = 1800.0, json: Json = False, account: Account = _NOBODY
 ) -> int:

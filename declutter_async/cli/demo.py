@@ -25,7 +25,7 @@ from declutter_async.events import Observer
 
 _SPEED = 45.0  # a generation of a minute and a half takes two seconds
 _AHEAD = 2  # rooms that are rendered at once
-_BALANCE = 1000  # photos on the demo's account, or more if more are asked for
+_BALANCE = 1000  # photos on the demo's account: as many as can be asked for
 
 
 @attrs.define
@@ -121,7 +121,7 @@ async def run_demo(*, count: int, out: Path, seed: int, screen: Screen) -> ExitC
         if screen.machine:
             screen.record(outcome_record(kept))
 
-    async with Emulator(Behaviour(seed=seed, speed=_SPEED, photos=max(count, _BALANCE))) as emulator:
+    async with Emulator(Behaviour(seed=seed, speed=_SPEED, photos=_BALANCE)) as emulator:
 
         def session(observers: tuple[Observer, ...]) -> DeclutterSession:
             # Both sides share this machine's cores: nothing here is late, however slow it is.
@@ -200,6 +200,8 @@ def _summary(report: Report, requests: dict[str, int]) -> Summary:
 
 def _tell(report: Report, requests: dict[str, int], page: Path, screen: Screen) -> None:
     if screen.machine:
+        for record in report.left_running_records():
+            screen.record(record)
         screen.record(report.record() | {"requests": requests, "page": str(page)})
         return
     if report.exit_code is not ExitCode.DONE:

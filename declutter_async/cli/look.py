@@ -19,14 +19,19 @@ from declutter_async.cli.signals import Interrupts
 from declutter_async.errors import (
     BadRequest,
     DeclutterError,
+    GenerationTimeout,
     InvalidArgument,
     KeyRefused,
     NotFound,
     RequestError,
+    RequestRefused,
     UnknownUser,
 )
+from declutter_async.events import Event, Looked
 
 _PATIENCE = 15.0  # seconds for which a single look waits out an outage: somebody sits there
+_UNREACHABLE = "(again, once the service answers; is DECLUTTER_BASE_URL right?)"
+_UNKNOWN = (NotFound, BadRequest)  # what a look is answered for an id that is none of the user's
 
 
 def checked_ids(ids: Iterable[str]) -> list[str]:
@@ -70,7 +75,17 @@ async def watch_all(
     """Every change of each, until all have finished or Ctrl-C."""
     asked = checked_ids(ids)
     last = {generation_id: StatusUpdate(generation_id) for generation_id in asked}
-    async with account.session(generation_timeout=timeout) as session:
+    told = screen.machine
+
+    def tell_first_trouble(event: Event) -> None:
+        nonlocal told
+        if told or not isinstance(event, Looked) or event.error is None:
+            return
+        if not isinstance(event.error, RequestRefused) and all(map(_no_answer, last.values())):
+            told = True
+            screen.note(f"Asking again: {event.error.message}; if that lasts: is DECLUTTER_BASE_URL right?")
+
+    async with account.session(observers=(tell_first_trouble,), generation_timeout=timeout) as session:
         leaving = anyio.CancelScope()
         with Interrupts(leaving.cancel), leaving:
             async with session.watch(asked) as updates:
@@ -90,7 +105,7 @@ async def check_account(*, account: Account, screen: Screen) -> ExitCode:
         with Interrupts(leaving.cancel), leaving:
             try:
                 await session.get(uuid.uuid4())
-            except (NotFound, BadRequest):
+            except _UNKNOWN:
                 pass
             except RequestError as trouble:
                 accepted, error = False, trouble
@@ -110,7 +125,7 @@ async def check_account(*, account: Account, screen: Screen) -> ExitCode:
     elif error is None:
         screen.result("The key and the user are accepted (asked free of charge).")
         screen.note(
-            "How many photos are left is only known after the first one is spent: the service tells it then."
+            "This says nothing about the photos left: the service tells their number only once one is spent."
         )
         screen.next("declutter-async run URL... --out results")
     elif refused:
@@ -122,7 +137,7 @@ async def check_account(*, account: Account, screen: Screen) -> ExitCode:
         screen.next("declutter-async check")
     else:
         screen.result(f"Not known: {error.message}")
-        screen.next("declutter-async check   (again, once the service answers; is DECLUTTER_BASE_URL right?)")
+        screen.next(f"declutter-async check   {_UNREACHABLE}")
     return code
 
 
@@ -132,6 +147,13 @@ async def _look(session: DeclutterSession, generation_id: str) -> StatusUpdate:
     except DeclutterError as error:
         return StatusUpdate(generation_id, error=error)
     return StatusUpdate(generation_id, status=state.status, state=state)
+
+
+def _no_answer(update: StatusUpdate) -> bool:
+    """Whether no look at it was ever answered, as far as the last update tells."""
+    if isinstance(update.error, GenerationTimeout):
+        return update.error.state is None
+    return update.status is None
 
 
 def _show(update: StatusUpdate, screen: Screen) -> None:
@@ -160,15 +182,24 @@ def _conclude(last: Mapping[str, StatusUpdate], screen: Screen) -> ExitCode:
             {"type": "summary", "generations": len(last), "statuses": kinds, "exit_code": int(code)}
         )
         return code
-    open_ids = [i for i, update in last.items() if update.status is None or not update.status.finished]
+    unknown = {i for i, update in last.items() if isinstance(update.error, _UNKNOWN)}
+    unfinished = [i for i, update in last.items() if update.status is None or not update.status.finished]
+    open_ids = [i for i in unfinished if i not in unknown]
     failed = [i for i, update in last.items() if update.status is Status.FAILED]
+    if unknown:
+        screen.note(
+            f"Not known to the service: {', '.join(i for i in last if i in unknown)}. Check the id, and which user it belongs to: "
+            "DECLUTTER_USER_ID or --user-id."
+        )
     if code is ExitCode.ACCOUNT:
         screen.next("declutter-async check")
     elif open_ids:
-        screen.next(shlex.join(["declutter-async", "watch", *open_ids]))
+        away = any(_no_answer(last[i]) for i in open_ids)
+        command = shlex.join(["declutter-async", "watch", *open_ids])
+        screen.next(f"{command}   {_UNREACHABLE}" if away else command)
     elif failed:
         screen.note("What is FAILED is refunded by the service, and may be submitted again.")
         screen.next("declutter-async run URL... --out results   (the photos that failed)")
-    else:
+    elif not unknown:
         screen.next("fetch the pictures from the URLs above; they may expire, and `status` gives new ones")
     return code

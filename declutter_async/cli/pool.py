@@ -90,7 +90,7 @@ async def work_through(
 
         def give_up() -> None:
             close_report()
-            report.unanswered = batch.progress.submitting
+            report.left, report.unanswered = True, batch.progress.submitting
             tell(report, screen)
             os._exit(ExitCode.UNSETTLED)
 
@@ -113,6 +113,8 @@ async def work_through(
 def tell(report: Report, screen: Screen) -> None:
     """Say what became of the photos, and what to type next."""
     if screen.machine:
+        for record in report.left_running_records():
+            screen.record(record)
         screen.record(report.record())
         return
     for line in report.lines():

@@ -4,6 +4,8 @@ The fill is found on a small copy, by patches (after Barnes et al., "PatchMatch"
 here for all pixels at once), and taken back to full size with the fine texture of the places that the patches came from.
 """
 
+from itertools import product
+
 import cv2
 import numpy as np
 
@@ -19,7 +21,7 @@ _UP, _ASIDE = 60_000.0, 13_000.0
 _REACH = 3  # pixels that the first fill looks around
 _SEARCH = 9  # pixels around a source in which random tries begin
 _SEED = 20
-_BAND = 256  # rows that are enlarged at a time: the memory that takes does not grow with the photo's height
+_TILE = 512  # pixels, both ways, that are enlarged at a time: large photos take little more memory
 
 
 def fill_holes(image: Bytes, hole: Bools) -> Bytes:
@@ -42,12 +44,12 @@ def fill_holes(image: Bytes, hole: Bools) -> Bytes:
     soft[wide] = 255
     soft[~_dilate(wide, 2 * reach)] = 0
     result = image.copy()
-    for top in range(0, height, _BAND):
-        band = slice(top, min(top + _BAND, height))
-        if soft[band].any():
-            share = soft[band, :, None] / np.float32(255)
-            mixed = image[band] * (1 - share) + _enlarge(image, small, filled, sources, band) * share
-            result[band] = np.clip(np.rint(mixed), 0, 255)
+    for top, left in product(range(0, height, _TILE), range(0, width, _TILE)):
+        tile = slice(top, min(top + _TILE, height)), slice(left, min(left + _TILE, width))
+        if soft[tile].any():
+            share = soft[tile][..., None] / np.float32(255)
+            mixed = image[tile] * (1 - share) + _enlarge(image, small, filled, sources, tile) * share
+            result[tile] = np.clip(np.rint(mixed), 0, 255)
     return result
 
 
@@ -221,12 +223,12 @@ def _dilate_square(mask: Bools, side: int) -> Bools:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
-def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints, band: slice) -> Floats:
-    """Some rows of the small fill at full size, with the detail that its sources have in `image` but not in `small`."""
+def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints, tile: tuple[slice, slice]) -> Floats:
+    """A tile of the small fill at full size, with the detail that its sources have in `image` but not in `small`."""
     height, width = image.shape[:2]
     down, across = height / small.shape[0], width / small.shape[1]
     rows, columns = np.meshgrid(
-        np.arange(band.start, band.stop, dtype=np.float32), np.arange(width, dtype=np.float32), indexing="ij"
+        *(np.arange(side.start, side.stop, dtype=np.float32) for side in tile), indexing="ij"
     )
     shifts = sources - _places(small.shape[:2])
     at = (rows / np.float32(down)).astype(np.intp), (columns / np.float32(across)).astype(np.intp)
@@ -246,4 +248,5 @@ def _enlarge(image: Bytes, small: Floats, filled: Floats, sources: Ints, band: s
         return np.asarray(found, np.float32)
 
     exact = image[np.rint(from_row).astype(np.intp), np.rint(from_column).astype(np.intp)]
-    return at_small(filled, rows, columns) + exact - at_small(small, from_row, from_column)
+    enlarged: Floats = at_small(filled, rows, columns) + exact - at_small(small, from_row, from_column)
+    return enlarged

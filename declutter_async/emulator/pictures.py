@@ -139,25 +139,18 @@ def _walk_jpeg(data: bytes) -> tuple[int, int]:
 def _walk_png(data: bytes) -> tuple[int, int]:
     """Width and height of a PNG whose chunks are whole, each with its right checksum, to its end mark."""
     at = len(_PNG_MAGIC)
-    size: tuple[int, int] | None = None
-    while True:
-        head = data[at : at + 8]
-        if len(head) < 8:
-            raise PictureError("png is cut short: its end mark is missing")
-        length = int.from_bytes(head[:4], "big")
+    if len(data) < at + 25:
+        raise PictureError("png is cut short in its header")
+    if data[at : at + 8] != b"\x00\x00\x00\x0dIHDR":
+        raise PictureError("png does not begin with its header")
+    name = b""
+    while name != b"IEND":
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         end = at + 12 + length
-        if size is None:
-            if head[4:] != b"IHDR" or length != 13:
-                raise PictureError("png does not begin with its header")
-            if end <= len(data):
-                size = struct.unpack_from(">II", data, at + 8)
         if end > len(data):
-            raise PictureError("png is cut short: a chunk reaches past the end of the file")
+            raise PictureError("png is cut short: a chunk or its end mark is missing")
         if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise PictureError(f"png has a wrong checksum in its chunk {head[4:]!r}")
-        if head[4:] == b"IEND":
-            break
+            raise PictureError(f"png has a wrong checksum in its chunk {name!r}")
         at = end
-    if size is None:
-        raise PictureError("png has no header")
-    return size
+    width, height = struct.unpack_from(">II", data, len(_PNG_MAGIC) + 8)
+    return width, height

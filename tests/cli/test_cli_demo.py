@@ -83,8 +83,10 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         new_folder(tmp_path / "demo" / "below")
 
 
-def test_nothing_to_do_is_wrong_use(nobody: Shell) -> None:
-    ran = nobody("demo", "--photos", "0")
+@pytest.mark.parametrize(("count", "told"), [("0", ">= 1"), ("1001", "<= 1000")])
+def test_none_or_too_many_is_wrong_use(nobody: Shell, count: str, told: str) -> None:
+    ran = nobody("demo", "--photos", count)
     assert ran.code == 2
-    assert "--photos" in ran.err
+    assert f'"{count}" for --photos' in ran.err
+    assert told in ran.err
     assert not list(nobody.folder.iterdir())

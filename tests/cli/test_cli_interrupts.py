@@ -43,6 +43,12 @@ def emulator_of(shell: Shell) -> Emulator:
     return shell.emulator
 
 
+def photos_of(shell: Shell) -> dict[str, str]:
+    """The photo URL of every generation, as the service has it."""
+    books = emulator_of(shell).account.photos
+    return {i: url for url, book in books.items() for i in book.generation_ids}
+
+
 def test_once_waits_for_what_is_paid(shell: Callable[..., Shell], photo: str) -> None:
     some = shell(Behaviour(duration=Fixed(1.5)))
     process = some.start("run", *(f"{photo}?{i}" for i in range(20)), "--in-flight", "3", "--json")
@@ -66,23 +72,35 @@ def test_twice_leaves_at_once_and_names_what_runs_on(slow: Shell, photo: str) ->
     assert ran.code == 3
     last = ran.err.splitlines()[-1]
     assert last.startswith("Next: declutter-async watch ")
-    running = {i for book in emulator_of(slow).account.photos.values() for i in book.generation_ids}
     assert len(UUID.findall(last)) == 3
-    assert set(UUID.findall(last)) <= running
+    expected = {i: url for i, url in photos_of(slow).items() if "?twice" in url}
+    told_of = dict(re.findall(rf"^  ({UUID.pattern})  (\S+)$", ran.err, re.MULTILINE))
+    assert told_of == expected
+    assert set(UUID.findall(last)) == set(expected)
+    assert re.search(r"^5 photos in .*: 0 delivered, 3 left running, 2 not submitted$", ran.err, re.MULTILINE)
     assert ran.out.count("SKIPPED") <= 2
 
 
 def test_twice_with_json_the_summary_names_them(slow: Shell, photo: str) -> None:
     before = emulator_of(slow).account.running
-    process = slow.start("run", f"{photo}?json-twice", "--json")
-    until(lambda: emulator_of(slow).account.running == before + 1)
+    shots = [f"{photo}?json-twice{i}" for i in range(4)]
+    process = slow.start("run", *shots, "--in-flight", "2", "--json")
+    until(lambda: emulator_of(slow).account.running == before + 2)
     process.send_signal(signal.SIGINT)
     told = heard(process, "Stopping")
     process.send_signal(signal.SIGINT)
     ran = slow.end(process, told)
     assert ran.code == 3
     assert ran.summary["exit_code"] == 3
-    assert len(ran.summary["unfinished"]) == 1
+    outcomes = [record for record in ran.records if record.get("kind") == "UNFINISHED"]
+    assert {each["generation_id"]: each["url"] for each in outcomes} == {
+        i: url for i, url in photos_of(slow).items() if url in shots
+    }
+    assert {each["error"]["money"] for each in outcomes} == {"spent"}
+    assert {each["generation_id"] for each in outcomes} == set(ran.summary["unfinished"])
+    assert ran.summary["kinds"]["UNFINISHED"] == ran.summary["left_running"] == 2
+    assert ran.summary["photos"] == len(ran.records) - 1
+    assert (ran.summary["total"], ran.summary["not_submitted"]) == (4, 2)
 
 
 def test_three_times_gives_up_even_the_answers_on_the_way(hanging: Shell, photo: str) -> None:
@@ -96,6 +114,7 @@ def test_three_times_gives_up_even_the_answers_on_the_way(hanging: Shell, photo:
     ran = hanging.end(process, told)
     assert ran.code == 3
     assert "May be paid for, too: 1 photo of those without a line here" in ran.err
+    assert "0 delivered, 0 left running, 1 without an answer, 0 not submitted" in ran.err
 
 
 def test_watching_is_left_at_once(slow: Shell, photo: str) -> None:

@@ -95,6 +95,19 @@ def test_an_id_that_nobody_knows_is_three(fast: Shell, run: Run, photo: str) -> 
     assert second["status"] == "SUCCEEDED"
     assert second["urls"]
     assert summary["statuses"] == {"?": 1, "SUCCEEDED": 1}
+    for command in ("status", "watch"):
+        code, _, err = run(fast, command, unknown, delivered)
+        assert code == 3
+        assert f"Not known to the service: {unknown}. Check the id, and which user it belongs to" in err
+        assert "Next:" not in err
+
+
+def test_what_runs_is_watched_and_what_nobody_knows_is_not(slow: Shell, run: Run, photo: str) -> None:
+    unfinished, unknown = submitted(slow, photo, finished=False), str(uuid.uuid4())
+    code, _, err = run(slow, "status", unknown, unfinished)
+    assert code == 3
+    assert err.endswith(f"Next: declutter-async watch {unfinished}\n")
+    assert unknown in err
 
 
 def test_a_refused_key_is_four(fast: Shell, run: Run) -> None:
@@ -121,7 +134,7 @@ def test_check_a_good_key(fast: Shell, run: Run) -> None:
     code, out, err = run(fast, "check")
     assert code == 0
     assert "accepted" in out
-    assert "only known after the first one is spent" in err
+    assert "This says nothing about the photos left" in err
     assert "Next: declutter-async run" in err
     code, out, err = run(fast, "check", "--json")
     assert records(out) == [{"type": "summary", "accepted": True, "error": None, "exit_code": 0}]
@@ -143,3 +156,17 @@ def test_check_where_the_answer_tells_nothing(shell: Callable[..., Shell], run: 
     assert "is DECLUTTER_BASE_URL right?" in err
     code, out, _ = run(broken, "check", "--json")
     assert records(out)[0]["accepted"] is None
+    unknown = str(uuid.uuid4())
+    code, _, err = run(broken, "status", unknown)
+    assert code == 3
+    last = f"Next: declutter-async watch {unknown}   (again, once the service answers; is DECLUTTER_BASE_URL right?)"
+    assert err.splitlines()[-1] == last
+
+
+def test_watch_says_at_once_that_the_service_is_away(shell: Callable[..., Shell], run: Run) -> None:
+    away = shell(Behaviour(faults=(Fault("status_503", 1.0, on="get"),)))
+    unknown = str(uuid.uuid4())
+    code, _, err = run(away, "watch", unknown, "--timeout", "3")
+    assert code == 3
+    assert err.count("if that lasts: is DECLUTTER_BASE_URL right?") == 1
+    assert err.splitlines()[-1].startswith(f"Next: declutter-async watch {unknown}   (again, once")

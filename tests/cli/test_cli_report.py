@@ -15,10 +15,11 @@ from declutter_async.errors import (
     DeclutterError,
     GenerationTimeout,
     KeyRefused,
+    NoPhotosLeft,
     NotSubmitted,
     SubmissionUncertain,
 )
-from declutter_async.events import Detached, SubmissionEnded
+from declutter_async.events import Detached, SubmissionEnded, Submitted
 
 URL = "https://h/1.jpg"
 
@@ -45,8 +46,14 @@ def figures(**more: object) -> Progress:
     return Progress(**(values | more))  # type: ignore[arg-type]
 
 
+def submitted(url: str, generation_id: str) -> Submitted:
+    return Submitted(generation_id=generation_id, photo=url, remaining_photos=9, seconds=0.1)
+
+
 def test_unfinished_money_is_listed_and_can_be_watched() -> None:
     report = Report(detached=("id-2", "id-1"), progress=figures())
+    for i in (1, 2):
+        report.observe(submitted(f"https://h/{i}.jpg", f"id-{i}"))
     report.add(
         outcome(
             OutcomeKind.UNFINISHED,
@@ -56,7 +63,7 @@ def test_unfinished_money_is_listed_and_can_be_watched() -> None:
     )
     text = "\n".join(report.lines())
     assert "id-1  not in time" in text
-    assert "id-2  left running" in text
+    assert "Paid for and left running; nothing is lost:\n  id-2  https://h/2.jpg" in text
     assert report.next_command() == "declutter-async watch id-1 id-2"
     assert report.exit_code is ExitCode.UNSETTLED
     assert report.record()["unfinished"] == ["id-1", "id-2"]
@@ -76,7 +83,9 @@ def test_uncertain_photos_are_named_once_even_if_nobody_took_their_outcome() -> 
 
 
 def test_many_are_counted_not_listed() -> None:
-    report = Report(detached=tuple(f"id-{number}" for number in range(50)))
+    report = Report()
+    for number in range(50):
+        report.add(outcome(OutcomeKind.UNFINISHED, generation_id=f"id-{number}"))
     lines = list(report.lines())
     assert "  and 30 more" in lines
     assert len(lines) < 30
@@ -91,6 +100,58 @@ def test_a_refused_account_is_told_and_checked_next() -> None:
     assert report.exit_code is ExitCode.ACCOUNT
 
 
+@pytest.mark.parametrize("reached", [True, False])
+def test_an_empty_account_is_filled_and_not_checked(*, reached: bool) -> None:
+    error: DeclutterError = NoPhotosLeft("no photos left")
+    if not reached:
+        left_out = NotSubmitted("not submitted", reason="account")
+        left_out.__cause__ = error
+        error = left_out
+    report = Report()
+    report.add(outcome(OutcomeKind.SKIPPED, error=error))
+    assert str(report.next_command()).startswith("buy photos in the service's Developer Space; then")
+
+
+SENT = st.sampled_from(["taken", "left", "uncertain", "unread"])
+
+
+@given(fates=st.lists(SENT, max_size=30), unanswered=st.integers(0, 3))
+def test_after_a_second_ctrl_c_every_photo_is_accounted_for(fates: list[str], unanswered: int) -> None:
+    report = Report(left=True, unanswered=unanswered)
+    for number, fate in enumerate(fates):
+        url, generation_id = f"https://h/{number}.jpg", f"id-{number}"
+        if fate in {"taken", "left"}:
+            report.observe(submitted(url, generation_id))
+        if fate == "taken":
+            report.add(outcome(OutcomeKind.DELIVERED, generation_id=generation_id, url=url))
+        elif fate == "uncertain":
+            error = SubmissionUncertain("no whole answer")
+            report.observe(SubmissionEnded(photo=url, error=error, seconds=1.0))
+    report.detached = tuple(f"id-{number}" for number, fate in enumerate(fates) if fate == "left")
+    report.progress = figures(total=len(fates) + unanswered, read=0)
+    assert report.not_submitted == fates.count("unread")
+    assert report.left_running == {
+        f"id-{number}": f"https://h/{number}.jpg" for number, fate in enumerate(fates) if fate == "left"
+    }
+    first = next(report.lines())
+    assert f"{fates.count('taken')} delivered, {fates.count('left')} left running" in first
+    assert first.endswith(f"{fates.count('unread')} not submitted")
+
+
+def test_of_a_broken_answer_the_id_is_kept_with_its_photo() -> None:
+    report = Report(left=True, detached=("id-1",), progress=figures(total=1))
+    error = SubmissionUncertain("no whole answer", generation_id="id-1")
+    report.observe(SubmissionEnded(photo=URL, error=error, seconds=1.0))
+    assert report.left_running == {"id-1": URL}
+    assert report.not_submitted == 0
+
+
+def test_how_many_are_not_submitted_is_not_guessed() -> None:
+    report = Report(left=True, progress=figures(total=None))
+    assert report.record()["not_submitted"] is None
+    assert next(report.lines()).endswith("the rest not submitted")
+
+
 def test_what_failed_is_to_be_run_alone() -> None:
     report = Report()
     report.add(outcome(OutcomeKind.DELIVERED, generation_id="id-1"))
@@ -98,7 +159,11 @@ def test_what_failed_is_to_be_run_alone() -> None:
         "declutter-async status id-1   (free of charge; gives its URLs anew once they expire)"
     )
     report.add(outcome(OutcomeKind.FAILED, error=BadRequest("no picture")))
-    assert "those photos alone" in str(report.next_command())
+    told = str(report.next_command())
+    assert "the FAILED ones alone" in told
+    assert "correct the URL of one that was refused first" in told
+    report.add(outcome(OutcomeKind.SKIPPED, error=NotSubmitted("budget", reason="budget")))
+    assert "the SKIPPED and FAILED ones alone" in str(report.next_command())
     assert report.exit_code is ExitCode.SOME_LEFT
 
 

@@ -60,7 +60,8 @@ def test_a_refused_photo_is_one_and_says_why(
     assert in_process(fast, monkeypatch, "run", missing) == 1
     told = capsys.readouterr()
     assert told.out.startswith(f"FAILED      -  {missing}  ")
-    assert "those photos alone" in told.err
+    assert "the FAILED ones alone" in told.err
+    assert "correct the URL" in told.err
 
 
 def test_a_budget_is_kept_and_without_a_folder_the_urls_are_printed(
@@ -71,6 +72,7 @@ def test_a_budget_is_kept_and_without_a_folder_the_urls_are_printed(
     assert told.out.count("DELIVERED") == told.out.count("/results/") == 2
     assert "the budget of 2 photos is spent" in told.out
     assert "Money: 2 photos spent" in told.err
+    assert "Next: declutter-async run URL...   (the SKIPPED ones alone" in told.err
 
 
 def test_an_uncertain_submission_is_three_and_named(
@@ -101,7 +103,8 @@ def test_an_empty_account_is_four(
     told = capsys.readouterr()
     assert told.out.count("SKIPPED") == 3
     assert "The account: " in told.err
-    assert told.err.rstrip().endswith("Next: declutter-async check")
+    assert "Next: buy photos in the service's Developer Space" in told.err
+    assert "declutter-async check" not in told.err
 
 
 def test_a_refused_key_is_four_and_is_not_shown(
