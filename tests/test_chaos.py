@@ -33,16 +33,16 @@ async def test_the_books_agree_whatever_breaks(session_of: SessionOf, seed: int)
         faults=[*faults_on("generate", PAID), *faults_on("get", LOOK)],
     )
     async with Emulator(behaviour) as emulator:
-        photos = [f"{emulator.url}/rooms/1/cluttered.jpg?n={n}" for n in range(200)]
+        photos = [f"{emulator.url}/rooms/1/cluttered.jpg?n={n}" for n in range(150)]
         # Long enough that a busy machine makes no uncertainty of its own; the emulator's hangs never end.
         async with session_of(
-            emulator, in_flight=100, request_timeout=10.0, generation_timeout=30.0
+            emulator, in_flight=100, request_timeout=10.0, generation_timeout=20.0
         ) as session:
             outcomes = await session.declutter_all(photos, in_flight=100)
         _agree(emulator, outcomes)
         _uncertain_no_more_than_struck(emulator, outcomes)
-        assert len(outcomes) == 200
-        assert Counter(o.kind for o in outcomes)[OutcomeKind.DELIVERED] > 100
+        assert len(outcomes) == 150
+        assert Counter(o.kind for o in outcomes)[OutcomeKind.DELIVERED] > 75
 
 
 def _agree(emulator: Emulator, outcomes: list[Outcome]) -> None:
@@ -73,10 +73,10 @@ def _uncertain_no_more_than_struck(emulator: Emulator, outcomes: list[Outcome]) 
 async def test_these_make_nothing_uncertain(session_of: SessionOf, fault: str) -> None:
     behaviour = Behaviour(duration=LogNormal(0.5, 0.3), faults=[Fault(fault, 0.1)])
     async with Emulator(behaviour) as emulator, session_of(emulator) as session:
-        photos = [f"{emulator.url}/rooms/1/cluttered.jpg?n={n}" for n in range(40)]
+        photos = [f"{emulator.url}/rooms/1/cluttered.jpg?n={n}" for n in range(24)]
         outcomes = await session.declutter_all(photos)
-        assert Counter(outcome.kind for outcome in outcomes) == {OutcomeKind.DELIVERED: 40}
-        assert emulator.account.charged == 40
+        assert Counter(outcome.kind for outcome in outcomes) == {OutcomeKind.DELIVERED: 24}
+        assert emulator.account.charged == 24
         assert [strike for strike in emulator.account.strikes if strike.fault == fault]
 
 
