@@ -15,7 +15,7 @@ from answering_service import Service
 from declutter_async import DeclutterSession, FixedPolling, Generation, Outcome, OutcomeKind, Photo
 from declutter_async._records import MemoryRecords
 from declutter_async.batch import Batch, Limits
-from declutter_async.errors import GenerationTimeout, SessionMisuse
+from declutter_async.errors import GenerationTimeout, SessionMisuse, SubmissionUncertain
 from declutter_async.events import Event, Settled, Submitted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_task_left")]
@@ -244,3 +244,50 @@ async def test_a_wait_counts_from_now_for_an_id_of_another_session(till: Till, s
         await asyncio.sleep(1.1)
         assert (await session.wait(generation_id)).urls
         await long
+
+
+def broken_answer(generation_id: str) -> web.StreamResponse:
+    return web.json_response({"generation_id": generation_id, "remaining_photos": "many"})
+
+
+async def test_declutter_goes_on_by_the_id_of_a_broken_answer(till: Till, service: Service) -> None:
+    shown = str(uuid.uuid4())
+
+    async def generate(_: web.Request) -> web.StreamResponse:
+        return broken_answer(shown)
+
+    service.generate = generate
+    async with service.session(polling=FixedPolling(0.02)) as session:
+        assert (await session.declutter("https://host/a.jpg")).generation_id == shown
+
+
+async def test_an_id_that_no_look_confirms_proves_nothing(till: Till, service: Service) -> None:
+    shown = str(uuid.uuid4())
+
+    async def generate(_: web.Request) -> web.StreamResponse:
+        return broken_answer(shown)
+
+    async def unknown(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": "no such generation"}, status=404)
+
+    service.generate, service.get = generate, unknown
+    async with service.session(polling=FixedPolling(0.02), generation_timeout=0.3) as session:
+        with pytest.raises(SubmissionUncertain) as caught:
+            await session.declutter("https://host/a.jpg", timeout=0.3)
+        assert (caught.value.money, caught.value.generation_id) == ("unknown", shown)
+        (outcome,) = await session.declutter_all(["https://host/b.jpg"])
+    assert (outcome.kind, outcome.generation_id) == (OutcomeKind.UNCERTAIN, shown)
+
+
+async def test_whoever_waits_for_a_place_can_go(till: Till, service: Service) -> None:
+    till.duration = 60.0
+    async with service.session(polling=FixedPolling(0.02), in_flight=1) as session:
+        await session.generate("https://host/a.jpg")
+        waiting = [asyncio.ensure_future(session.generate(url)) for url in urls(3)]
+        await asyncio.sleep(0.05)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        await session.aclose()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(error) for error in ended] == [asyncio.CancelledError, SessionMisuse, SessionMisuse]
+    assert len(till.finish) == 1
