@@ -250,10 +250,8 @@ class Core:
         for observer in self.settings.observers:
             try:
                 observer(event)
-            except (
-                Exception,
-                asyncio.CancelledError,
-            ):  # of an observer's own: this task is not cancelled here
+            # A cancellation here is one of the observer's own: nothing is awaited, so this task is not cancelled.
+            except (Exception, asyncio.CancelledError):
                 if id(observer) not in self._broken_observers:
                     self._broken_observers.add(id(observer))
                     _logger.exception("an observer failed; its further failures are not logged")

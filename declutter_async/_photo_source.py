@@ -39,7 +39,5 @@ def as_photo(photo: Photo | str) -> Photo:
 
 
 def _any_row(row: object) -> Photo:
-    if isinstance(row, Photo):
-        return row
-    # Whatever else it is, it gets its outcome: a bad row never stops a batch.
-    return Photo(row if isinstance(row, str) else repr(row)[:200])
+    """Whatever it is, it gets its outcome: a bad row never stops a batch."""
+    return as_photo(row if isinstance(row, Photo | str) else repr(row)[:200])

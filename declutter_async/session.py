@@ -298,7 +298,7 @@ class DeclutterSession:
 
     @property
     def detached(self) -> tuple[str, ...]:
-        """The generation_ids whose caller was cancelled or timed out before hearing of them, in that order."""
+        """The generation_ids whose caller was gone before hearing of them, or that could not be recorded."""
         return () if self._core is None else tuple(self._core.detached)
 
     # --- many ---
